@@ -1,0 +1,1 @@
+//! The kernel's BPF interface as data.

@@ -1,0 +1,1 @@
+//! A small SSA IR, its passes, and the BPF back end.

@@ -1,0 +1,1 @@
+//! The Engine trait and what every engine shares.

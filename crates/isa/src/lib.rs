@@ -1,0 +1,1 @@
+//! eBPF instructions: encode, decode, assemble, disassemble.

@@ -1,0 +1,1 @@
+//! The Object: programs, maps, types, relocations.

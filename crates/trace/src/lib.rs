@@ -1,0 +1,1 @@
+//! The tracing language: parse, check, lower, and show what comes back.
