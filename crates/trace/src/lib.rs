@@ -1,1 +1,3 @@
 //! The tracing language: parse, check, lower, and show what comes back.
+
+pub mod syntax;
