@@ -59,7 +59,13 @@ impl Diagnostics {
     }
 
     fn push(&mut self, level: Level, span: Span, message: String) -> &mut Diagnostic {
-        self.list.push(Diagnostic { level, message, span, label: String::new(), help: String::new() });
+        self.list.push(Diagnostic {
+            level,
+            message,
+            span,
+            label: String::new(),
+            help: String::new(),
+        });
         let last = self.list.len() - 1;
         &mut self.list[last]
     }
