@@ -6,6 +6,7 @@
 pub mod config;
 pub mod hir;
 pub mod host;
+pub mod lower;
 pub mod plan;
 pub mod syntax;
 pub mod types;
