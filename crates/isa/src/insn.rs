@@ -110,6 +110,24 @@ pub enum AluOp {
 }
 
 impl AluOp {
+    /// All of them.
+    pub const ALL: &[AluOp] = &[
+        AluOp::Add,
+        AluOp::Sub,
+        AluOp::Mul,
+        AluOp::Div,
+        AluOp::Sdiv,
+        AluOp::Or,
+        AluOp::And,
+        AluOp::Lsh,
+        AluOp::Rsh,
+        AluOp::Mod,
+        AluOp::Smod,
+        AluOp::Xor,
+        AluOp::Mov,
+        AluOp::Arsh,
+    ];
+
     /// Opcode bits and the `off` field.
     pub const fn bits(self) -> (u8, i16) {
         match self {
@@ -149,6 +167,21 @@ pub enum JmpOp {
 }
 
 impl JmpOp {
+    /// All of them.
+    pub const ALL: &[JmpOp] = &[
+        JmpOp::Eq,
+        JmpOp::Ne,
+        JmpOp::Gt,
+        JmpOp::Ge,
+        JmpOp::Lt,
+        JmpOp::Le,
+        JmpOp::Sgt,
+        JmpOp::Sge,
+        JmpOp::Slt,
+        JmpOp::Sle,
+        JmpOp::Set,
+    ];
+
     /// Opcode bits.
     pub const fn bits(self) -> u8 {
         match self {
@@ -185,6 +218,20 @@ pub enum AtomicOp {
 }
 
 impl AtomicOp {
+    /// All of them.
+    pub const ALL: &[AtomicOp] = &[
+        AtomicOp::Add,
+        AtomicOp::Or,
+        AtomicOp::And,
+        AtomicOp::Xor,
+        AtomicOp::FetchAdd,
+        AtomicOp::FetchOr,
+        AtomicOp::FetchAnd,
+        AtomicOp::FetchXor,
+        AtomicOp::Xchg,
+        AtomicOp::CmpXchg,
+    ];
+
     /// The `imm` field.
     pub const fn imm(self) -> i32 {
         match self {
@@ -222,7 +269,8 @@ pub struct Insn {
 impl Insn {
     /// The eight bytes, in the given endianness' layout (RFC 9669, section 3.1).
     pub fn to_bytes(self, big_endian: bool) -> [u8; 8] {
-        let regs = if big_endian { self.dst << 4 | self.src & 15 } else { self.src << 4 | self.dst & 15 };
+        let regs =
+            if big_endian { self.dst << 4 | self.src & 15 } else { self.src << 4 | self.dst & 15 };
         let (o, i) = if big_endian {
             (self.off.to_be_bytes(), self.imm.to_be_bytes())
         } else {
@@ -325,13 +373,25 @@ impl Insn {
 
     /// An atomic operation on `*(uN *)(dst + off)` with `src`; `size` is `W` or `DW`.
     pub fn atomic(size: Size, op: AtomicOp, dst: Reg, off: i16, src: Reg) -> Insn {
-        Insn { code: BPF_STX | BPF_ATOMIC | size.bits(), dst: dst.0, src: src.0, off, imm: op.imm() }
+        Insn {
+            code: BPF_STX | BPF_ATOMIC | size.bits(),
+            dst: dst.0,
+            src: src.0,
+            off,
+            imm: op.imm(),
+        }
     }
 
     /// The two halves of `dst = imm ll`; `src` is 0 or a `BPF_PSEUDO_*`.
     pub fn ld_imm64(dst: Reg, src: u8, imm: u64) -> [Insn; 2] {
         [
-            Insn { code: BPF_LD | BPF_IMM | BPF_DW, dst: dst.0, src, off: 0, imm: imm as u32 as i32 },
+            Insn {
+                code: BPF_LD | BPF_IMM | BPF_DW,
+                dst: dst.0,
+                src,
+                off: 0,
+                imm: imm as u32 as i32,
+            },
             Insn { imm: (imm >> 32) as u32 as i32, ..Insn::default() },
         ]
     }
@@ -373,7 +433,12 @@ impl Insn {
 
     /// `call kernel-function`, by its BTF id.
     pub fn call_kfunc(btf_id: i32) -> Insn {
-        Insn { code: BPF_JMP | BPF_CALL, src: BPF_PSEUDO_KFUNC_CALL, imm: btf_id, ..Insn::default() }
+        Insn {
+            code: BPF_JMP | BPF_CALL,
+            src: BPF_PSEUDO_KFUNC_CALL,
+            imm: btf_id,
+            ..Insn::default()
+        }
     }
 
     /// `exit`.
