@@ -3,7 +3,11 @@
 //! One instruction a line. `name:` sets a label; jumps and calls take labels or `+3`, `-3`, `pc+3`. Comments begin with
 //! `;`, `//` or ` #`. A line may begin with what listings have there: `12:`, `12: (07)`, `12:  07 01 .. ..` (the place,
 //! the opcode or the bytes), and end with `<label+0x8>`; they are ignored, `<name>:` sets a label. Numbers are decimal or
-//! `0x`. Reading goes on after an error, so that all of them are told.
+//! `0x`. `r1 = 5` is a move, `r1 = 5 ll` a 64-bit immediate load, as is a number that no move can hold. Reading goes on
+//! after an error, so that all of them are told.
+//!
+//! Some listings do not say all: llvm-objdump prints every kind of call as `call 0x5`, which is read as a helper's number,
+//! and maps as `ld_pseudo`, which is refused.
 
 use std::collections::HashMap;
 
