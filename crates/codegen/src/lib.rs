@@ -9,12 +9,14 @@ mod cfg;
 mod error;
 mod helpers;
 pub mod ir;
+mod listing;
 mod passes;
 mod text;
 mod validate;
 mod walk;
 
 pub use error::Error;
+pub use listing::listing;
 pub use text::parse;
 pub use passes::{optimize, optimize_module};
 pub use validate::{validate, validate_module};
