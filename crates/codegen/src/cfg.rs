@@ -24,7 +24,7 @@ impl Cfg {
     /// Reads the graph; every edge must lead to an existing block and there must be an entry.
     pub(crate) fn new(func: &Function) -> Cfg {
         let n = func.blocks.len();
-        let rpo = reverse_postorder(func, |succs| succs);
+        let rpo = reverse_postorder(func, |b| func.block(b).term.edges().map(|e| e.block).collect());
         let mut index = vec![None; n];
         for (i, b) in rpo.iter().enumerate() {
             index[b.0 as usize] = Some(i as u32);
@@ -137,15 +137,14 @@ impl Cfg {
     }
 }
 
-/// Reverse postorder from the entry; `order` may change the order in which successors are visited (what is visited
-/// last comes first).
+/// Reverse postorder from the entry; `succs` gives the successors in the order in which they are visited (what is
+/// visited last comes first).
 pub(crate) fn reverse_postorder(
     func: &Function,
-    order: impl Fn(Vec<Block>) -> Vec<Block>,
+    succs: impl Fn(Block) -> Vec<Block>,
 ) -> Vec<Block> {
     let mut seen = vec![false; func.blocks.len()];
     let mut post = Vec::with_capacity(func.blocks.len());
-    let succs = |b: Block| order(func.block(b).term.edges().map(|e| e.block).collect());
     let mut stack = vec![(Block(0), succs(Block(0)).into_iter())];
     seen[0] = true;
     while let Some((b, rest)) = stack.last_mut() {

@@ -26,7 +26,8 @@ pub(super) fn emit(
     long_jumps: bool,
 ) -> Result<Code, Error> {
     let emitter = Emitter { func, regs, frame: frame as i32 };
-    let blocks: Vec<Body> = (0..func.blocks.len()).map(|b| emitter.body(b)).collect();
+    let mut blocks: Vec<Body> = (0..func.blocks.len()).map(|b| emitter.body(b)).collect();
+    return_early(&mut blocks);
     assemble(name, &blocks, long_jumps)
 }
 
@@ -182,6 +183,21 @@ fn negated(op: JmpOp) -> Option<JmpOp> {
         JmpOp::Sle => JmpOp::Sgt,
         JmpOp::Set => return None,
     })
+}
+
+/// A jump to `exit`, or to one instruction and `exit`, is replaced by these.
+fn return_early(blocks: &mut [Body]) {
+    for b in 0..blocks.len() {
+        let End::Jump(to) = blocks[b].end else { continue };
+        let target = &blocks[to];
+        if matches!(target.end, End::Ret) && target.code.insns.len() <= 1 && target.code.links.is_empty() {
+            let (insns, locs, loc) = (target.code.insns.clone(), target.code.locs.clone(), target.end_loc);
+            let block = &mut blocks[b];
+            block.code.insns.extend(insns);
+            block.code.locs.extend(locs);
+            (block.end, block.end_loc) = (End::Ret, loc);
+        }
+    }
 }
 
 /// A jump of a block's end: an instruction and where it leads.

@@ -40,8 +40,13 @@ pub(super) fn order(func: &Function) -> Vec<Block> {
     let depth = cfg.loop_depths(func);
     let cold = cold_blocks(func, &cfg);
     // What is visited last comes right after its predecessor: the inner loop, and otherwise the first successor.
-    let rpo = reverse_postorder(func, |mut succs| {
-        succs.reverse();
+    let rpo = reverse_postorder(func, |b| {
+        let term = &func.block(b).term;
+        let mut succs: Vec<Block> = term.edges().map(|e| e.block).collect();
+        // A test of bits cannot be negated: what follows must be its else.
+        if !matches!(term, Term::Branch { cond: Cond::Test, .. }) {
+            succs.reverse();
+        }
         succs.sort_by_key(|s| depth[s.0 as usize]);
         succs
     });

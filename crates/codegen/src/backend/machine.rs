@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use regalloc2::{
-    Block as RaBlock, Function as RaFunction, Inst as RaInst, InstRange, MachineEnv, Operand, PReg, PRegSet,
+    Block as RaBlock, Function as RaFunction, Inst as RaInst, InstRange, MachineEnv, Operand, OperandKind, PReg, PRegSet,
     RegClass, VReg,
 };
+use skep_isa::op::{BPF_ALU, BPF_ALU64};
 use skep_isa::{Insn, JmpOp};
 use skep_object::RelocTarget;
 
@@ -72,6 +73,52 @@ pub(super) struct MFunc {
     pub(super) insts: Vec<MInst>,
     pub(super) operands: Vec<Operand>,
     pub(super) vregs: usize,
+}
+
+impl MFunc {
+    /// Removes what only defines registers that nobody reads: sums that were folded into offsets.
+    pub(super) fn remove_dead(&mut self) {
+        let mut reads = vec![0u32; self.vregs];
+        let uses = self.operands.iter().filter(|o| o.kind() == OperandKind::Use).map(|o| o.vreg());
+        let args = self.blocks.iter().flat_map(|b| b.args.iter().flatten().copied());
+        uses.chain(args).for_each(|v| reads[v.vreg()] += 1);
+        let mut dead = vec![false; self.insts.len()];
+        for (i, inst) in self.insts.iter().enumerate().rev() {
+            let operands = &self.operands[inst.operands.clone()];
+            let unread = |o: &&Operand| o.kind() == OperandKind::Def && reads[o.vreg().vreg()] == 0;
+            dead[i] = inst.op.is_pure() && operands.iter().any(|o| unread(&o));
+            if dead[i] {
+                let uses = operands.iter().filter(|o| o.kind() == OperandKind::Use);
+                uses.for_each(|o| reads[o.vreg().vreg()] -= 1);
+            }
+        }
+        self.compact(&dead);
+    }
+
+    fn compact(&mut self, dead: &[bool]) {
+        let mut kept = 0;
+        for block in &mut self.blocks {
+            let live = block.insts.clone().filter(|&i| !dead[i]).count();
+            block.insts = kept..kept + live;
+            kept += live;
+        }
+        let mut i = 0;
+        self.insts.retain(|_| {
+            i += 1;
+            !dead[i - 1]
+        });
+    }
+}
+
+impl Op {
+    /// Whether all it does is to define its result. Not loads, which the passes judged already.
+    fn is_pure(&self) -> bool {
+        match self {
+            Op::One { insn, .. } => matches!(insn.class(), BPF_ALU | BPF_ALU64),
+            Op::Wide { .. } | Op::Frame { .. } | Op::Set { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// General register `n`.

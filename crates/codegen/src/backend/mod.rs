@@ -8,6 +8,7 @@ mod emit;
 mod layout;
 mod legalize;
 mod link;
+mod live;
 mod machine;
 mod select;
 

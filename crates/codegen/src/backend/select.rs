@@ -8,6 +8,7 @@ use skep_isa::op::{BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, BPF_PSEUDO_MAP_FD, BPF_PSEU
 use skep_isa::{AluOp, Insn, JmpOp, Reg, Src};
 use skep_object::RelocTarget;
 
+use super::live;
 use super::machine::{Link, MBlock, MFunc, MInst, Op, preg, vreg};
 use crate::ir::{
     AtomicOp, BinOp, Block, Callee, Cond, Function, Inst, InstData, Loc, Size, Slot, Term, Value,
@@ -32,6 +33,9 @@ pub(super) fn select(func: &Function, order: &[Block], slots: &[i32], isa: Isa) 
         isa,
         defs: func.definitions(),
         uses: func.use_counts(),
+        crossing: live::across_calls(func),
+        homes: homes(func),
+        current: Block(0),
         out: MFunc { vregs: func.values as usize, ..MFunc::default() },
         place,
         cache: Vec::new(),
@@ -41,7 +45,18 @@ pub(super) fn select(func: &Function, order: &[Block], slots: &[i32], isa: Isa) 
         s.block(b);
     }
     s.connect();
+    s.out.remove_dead();
     s.out
+}
+
+/// The block in which each value is defined.
+fn homes(func: &Function) -> Vec<Block> {
+    let mut homes = vec![Block(0); func.values as usize];
+    for (b, block) in func.blocks.iter().enumerate() {
+        let results = block.insts.iter().filter_map(|d| d.result.as_ref());
+        block.params.iter().chain(results).for_each(|v| homes[v.0 as usize] = Block(b as u32));
+    }
+    homes
 }
 
 /// Template register: the field is filled in later.
@@ -59,6 +74,10 @@ struct Selector<'a> {
     isa: Isa,
     defs: Vec<Option<Inst>>,
     uses: Vec<u32>,
+    /// Values alive during some call.
+    crossing: Vec<bool>,
+    homes: Vec<Block>,
+    current: Block,
     out: MFunc,
     place: Vec<usize>,
     /// Addresses and wide constants made in this block since the last call.
@@ -70,16 +89,14 @@ impl Selector<'_> {
     fn block(&mut self, b: Block) {
         let data = self.func.block(b);
         let start = self.out.insts.len();
+        self.current = b;
         self.cache.clear();
         let mut block = MBlock::default();
-        let params = data.params.iter().map(|&v| reg_of(v));
         if b.0 == 0 {
             self.loc = data.insts.first().map_or(data.term_loc, |i| i.loc);
-            let defs = params.enumerate().map(|(i, v)| Operand::reg_fixed_def(v, preg(i + 1)));
-            let defs: Vec<Operand> = defs.collect();
-            self.push(Op::Args, &defs);
+            self.args(&data.params);
         } else {
-            block.params = params.collect();
+            block.params = data.params.iter().map(|&v| reg_of(v)).collect();
         }
         for inst in &data.insts {
             self.loc = inst.loc;
@@ -94,6 +111,43 @@ impl Selector<'_> {
         self.term(&data.term);
         block.insts = start..self.out.insts.len();
         self.out.blocks.push(block);
+    }
+
+    /// The parameters of the function arrive in registers that calls do not preserve.
+    fn args(&mut self, params: &[Value]) {
+        let arrived: Vec<VReg> = params.iter().map(|&v| self.fixed_def(v)).collect();
+        let defs = arrived.iter().enumerate().map(|(i, &r)| Operand::reg_fixed_def(r, preg(i + 1)));
+        let defs: Vec<Operand> = defs.collect();
+        self.push(Op::Args, &defs);
+        params.iter().zip(arrived).for_each(|(&v, r)| self.settle(v, r));
+    }
+
+    /// The register in which a value that begins in a fixed one arrives: its own, or one to be copied at once.
+    fn fixed_def(&mut self, v: Value) -> VReg {
+        if self.crossing[v.0 as usize] { self.fresh() } else { reg_of(v) }
+    }
+
+    /// Copies a value from where it arrived.
+    fn settle(&mut self, v: Value, arrived: VReg) {
+        if arrived != reg_of(v) {
+            self.copy(reg_of(v), arrived);
+        }
+    }
+
+    /// A register that must become a fixed one: the value's own only if that does not bind it elsewhere.
+    fn fixed_use(&mut self, v: Value) -> VReg {
+        let local = self.homes[v.0 as usize] == self.current && !self.crossing[v.0 as usize];
+        if local || self.defs[v.0 as usize].as_ref().is_some_and(Inst::is_material) {
+            return self.fresh_use(v);
+        }
+        let r = self.fresh();
+        self.copy(r, reg_of(v));
+        r
+    }
+
+    fn copy(&mut self, to: VReg, from: VReg) {
+        let operands = [Operand::reg_def(to), Operand::reg_use(from)];
+        self.push(one(Insn::mov64(ANY, Src::Reg(ANY)), Some(0), Some(1)), &operands);
     }
 
     fn connect(&mut self) {
@@ -395,7 +449,7 @@ impl Selector<'_> {
     }
 
     fn call(&mut self, callee: &Callee, args: &[Value], result: Option<Value>) {
-        let args: Vec<VReg> = args.iter().map(|&a| self.fresh_use(a)).collect();
+        let args: Vec<VReg> = args.iter().map(|&a| self.fixed_use(a)).collect();
         let (insn, link) = match callee {
             Callee::Helper(n) => (Insn::call(*n), None),
             Callee::Kfunc(name) => {
@@ -406,11 +460,15 @@ impl Selector<'_> {
         let mut operands: Vec<Operand> =
             args.iter().enumerate().map(|(i, &a)| Operand::reg_fixed_use(a, preg(i + 1))).collect();
         let mut clobbers: PRegSet = (1..6).map(preg).collect();
-        match result {
-            Some(v) => operands.push(Operand::reg_fixed_def(reg_of(v), preg(0))),
+        let arrived = result.map(|v| (v, self.fixed_def(v)));
+        match arrived {
+            Some((_, r)) => operands.push(Operand::reg_fixed_def(r, preg(0))),
             None => clobbers.add(preg(0)),
         }
         self.push_clobbering(Op::Call { insn, link }, &operands, clobbers);
+        if let Some((v, r)) = arrived {
+            self.settle(v, r);
+        }
         self.cache.clear();
     }
 
@@ -420,7 +478,7 @@ impl Selector<'_> {
             Term::Jump(_) => self.push(Op::Jump, &[]),
             Term::MayGoto { .. } => self.push(Op::MayGoto, &[]),
             Term::Ret(v) => {
-                let v = self.fresh_use(*v);
+                let v = self.fixed_use(*v);
                 self.push(Op::Ret, &[Operand::reg_fixed_use(v, preg(0))]);
             }
             Term::Branch { cond, a, b, .. } => {
