@@ -7,5 +7,6 @@ pub mod config;
 pub mod hir;
 pub mod host;
 pub mod plan;
+pub mod run;
 pub mod syntax;
 pub mod types;
