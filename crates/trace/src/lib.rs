@@ -9,5 +9,6 @@ pub mod hir;
 pub mod host;
 pub mod list;
 pub mod plan;
+pub mod run;
 pub mod syntax;
 pub mod types;
