@@ -9,7 +9,7 @@ use crate::host::LiveHost;
 
 pub(crate) fn run(args: &ListArgs) -> Result<u8, String> {
     let search = args.search.as_deref().unwrap_or("");
-    let host = LiveHost::new(Default::default())?;
+    let host = LiveHost::new()?;
     let found = list(&host, search, args.verbose).map_err(|e| e.to_string())?;
     for note in &found.notes {
         eprintln!("note: not listed: {note}");
