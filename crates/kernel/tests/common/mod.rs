@@ -18,7 +18,7 @@ const RINGBUF_OUTPUT: u32 = 130;
 const COOKIE: u32 = 174;
 
 /// The kernel, if we may use it. Otherwise says what is skipped.
-pub fn kernel(what: &str) -> Option<Kernel> {
+pub(crate) fn kernel(what: &str) -> Option<Kernel> {
     let kernel = Kernel::new().unwrap();
     match kernel.enable_stats() {
         Ok(_) => Some(kernel),
@@ -32,23 +32,23 @@ pub fn kernel(what: &str) -> Option<Kernel> {
 
 /// A system call that nothing else makes here.
 #[cfg(target_arch = "x86_64")]
-pub const GETPRIORITY: u64 = 140;
+pub(crate) const GETPRIORITY: u64 = 140;
 #[cfg(not(target_arch = "x86_64"))]
-pub const GETPRIORITY: u64 = 141;
+pub(crate) const GETPRIORITY: u64 = 141;
 
-pub fn getpriority() {
+pub(crate) fn getpriority() {
     black_box(rustix::process::getpriority_process(None).unwrap());
 }
 
-pub fn mov(dst: Reg, imm: i32) -> Insn {
+pub(crate) fn mov(dst: Reg, imm: i32) -> Insn {
     Insn::mov64(dst, Src::Imm(imm))
 }
 
-pub fn alu(op: AluOp, dst: Reg, imm: i32) -> Insn {
+pub(crate) fn alu(op: AluOp, dst: Reg, imm: i32) -> Insn {
     Insn::alu64(op, dst, Src::Imm(imm))
 }
 
-pub fn hash(name: &str, key_size: u32, value_size: u32, max_entries: u32) -> Map {
+pub(crate) fn hash(name: &str, key_size: u32, value_size: u32, max_entries: u32) -> Map {
     Map {
         name: name.into(),
         kind: MapType::Hash,
@@ -62,11 +62,11 @@ pub fn hash(name: &str, key_size: u32, value_size: u32, max_entries: u32) -> Map
     }
 }
 
-pub fn ring_map(name: &str, bytes: u32) -> Map {
+pub(crate) fn ring_map(name: &str, bytes: u32) -> Map {
     Map { kind: MapType::Ringbuf, ..hash(name, 0, 0, bytes) }
 }
 
-pub fn program(kind: ProgType, insns: Vec<Insn>) -> Program {
+pub(crate) fn program(kind: ProgType, insns: Vec<Insn>) -> Program {
     Program {
         name: "test".into(),
         kind,
@@ -79,7 +79,7 @@ pub fn program(kind: ProgType, insns: Vec<Insn>) -> Program {
     }
 }
 
-pub fn object(maps: Vec<Map>, programs: Vec<Program>) -> Object {
+pub(crate) fn object(maps: Vec<Map>, programs: Vec<Program>) -> Object {
     Object { license: "GPL".into(), maps, programs, btf: Vec::new() }
 }
 
@@ -122,17 +122,17 @@ fn count(kind: ProgType, key: &[Insn]) -> Vec<Program> {
 }
 
 /// Counts by the 64-bit word at `off` of the context.
-pub fn count_by_ctx_word(off: i16) -> Vec<Program> {
+pub(crate) fn count_by_ctx_word(off: i16) -> Vec<Program> {
     count(ProgType::Tracepoint, &[Insn::ldx(Size::DW, Reg::R0, Reg::R6, off)])
 }
 
 /// Counts by the cookie.
-pub fn count_by_cookie(kind: ProgType) -> Vec<Program> {
+pub(crate) fn count_by_cookie(kind: ProgType) -> Vec<Program> {
     count(kind, &[Insn::mov64(Reg::R1, Src::Reg(Reg::R6)), Insn::call(COOKIE)])
 }
 
 /// Sends the context's first word to ring buffer 0.
-pub fn ring_output() -> Program {
+pub(crate) fn ring_output() -> Program {
     let mut insns = vec![Insn::ldx(Size::DW, Reg::R0, Reg::R1, 0), Insn::stx(Size::DW, Reg::FP, -8, Reg::R0)];
     insns.extend(Insn::ld_imm64(Reg::R1, 0, 0));
     insns.extend([Insn::mov64(Reg::R2, Src::Reg(Reg::FP)), alu(AluOp::Add, Reg::R2, -8), mov(Reg::R3, 8), mov(Reg::R4, 0)]);
@@ -142,7 +142,7 @@ pub fn ring_output() -> Program {
 }
 
 /// Sends it to perf event array 0.
-pub fn perf_output() -> Program {
+pub(crate) fn perf_output() -> Program {
     let mut insns = vec![Insn::ldx(Size::DW, Reg::R0, Reg::R1, 0), Insn::stx(Size::DW, Reg::FP, -8, Reg::R0)];
     insns.extend(Insn::ld_imm64(Reg::R2, 0, 0));
     // BPF_F_CURRENT_CPU: 32 bits of ones.
@@ -154,7 +154,7 @@ pub fn perf_output() -> Program {
 }
 
 /// Gives the first program a type and a source line.
-pub fn with_types(mut object: Object) -> Object {
+pub(crate) fn with_types(mut object: Object) -> Object {
     let mut btf = BtfBuilder::new();
     let int = btf.add_int("int", 4, IntEncoding::Signed);
     let void_ptr = btf.add_ptr(skep_btf::TypeId(0));
@@ -169,7 +169,7 @@ pub fn with_types(mut object: Object) -> Object {
 }
 
 /// The count of a key in map 0.
-pub fn lookup(loaded: &KernelObject, key: u64) -> u64 {
+pub(crate) fn lookup(loaded: &KernelObject, key: u64) -> u64 {
     let mut value = [0; 8];
     let map = loaded.map(MapRef(0)).unwrap();
     match map.lookup(&key.to_ne_bytes(), &mut value).unwrap() {
