@@ -13,6 +13,7 @@ use crate::kernel::{Kernel, since};
 use crate::load::kernel_name;
 use crate::maps::KernelMap;
 use crate::sys::attr::MapCreate;
+use crate::sys::not_supported;
 use crate::sys::bpf::MapFd;
 use crate::sys::mem::{Mapping, page_size};
 
@@ -30,7 +31,7 @@ pub(crate) fn create(kernel: &Kernel, map: &Map, btf: Option<BorrowedFd<'_>>) ->
         attr.btf_value_type_id = map.btf_value;
     }
     let mut created = MapFd::create(attr, per_cpu);
-    if attr.btf_fd != 0 && matches!(created, Err(Errno::INVAL | Errno::NOTSUP | Errno::TOOBIG)) {
+    if attr.btf_fd != 0 && matches!(created, Err(e) if not_supported(e) || e == Errno::TOOBIG) {
         // Some types of maps take no types of key and value, which only bpftool would look at.
         let plain = MapCreate { btf_fd: 0, btf_key_type_id: 0, btf_value_type_id: 0, ..attr };
         created = MapFd::create(plain, per_cpu);
@@ -89,7 +90,7 @@ fn map_values(fd: &MapFd, map: &Map, frozen: bool) -> Result<Option<(usize, Mapp
     match Mapping::shared(fd.as_fd(), 0, len, !frozen) {
         Ok(memory) => Ok(Some((stride, memory))),
         // Before Linux 5.5 the flag was taken away; system calls do.
-        Err(Errno::INVAL | Errno::NOTSUP | Errno::OPNOTSUPP) => Ok(None),
+        Err(e) if not_supported(e) => Ok(None),
         Err(e) => Err(e),
     }
 }

@@ -16,6 +16,7 @@ use skep_engine::{Error, ErrorKind, Map};
 use crate::error::os;
 use crate::sys::bpf::{BatchPos, MapFd};
 use crate::sys::mem::Mapping;
+use crate::sys::not_supported;
 
 /// Bytes of keys and values that a batch begins with.
 const BATCH_BYTES: usize = 256 << 10;
@@ -113,7 +114,7 @@ impl KernelMap {
                     keys.resize(room * key_len, 0);
                     values.resize(room * value_len, 0);
                 }
-                Err(e) if pos.is_none() && lacks_batches(e) => {
+                Err(e) if pos.is_none() && not_supported(e) => {
                     self.batches.store(false, Ordering::Relaxed);
                     return Ok(false);
                 }
@@ -164,7 +165,7 @@ impl KernelMap {
                 false => (0, Err(Errno::NOTSUP)),
             };
             if let Err(e) = result {
-                if done == 0 && lacks_batches(e) {
+                if done == 0 && not_supported(e) {
                     self.batches.store(false, Ordering::Relaxed);
                 }
                 // The one that failed: alone, to know why.
@@ -189,11 +190,6 @@ impl KernelMap {
         self.fd.lookup(&0u32.to_ne_bytes(), &mut value).map_err(|e| self.fail("read", e))?;
         Ok((value, range))
     }
-}
-
-/// Whether a batch failed since the kernel, or the map's type, has none.
-fn lacks_batches(errno: Errno) -> bool {
-    matches!(errno, Errno::INVAL | Errno::NOTSUP | Errno::OPNOTSUPP) || errno.raw_os_error() == 524 // ENOTSUPP, the kernel's own
 }
 
 impl Map for KernelMap {
@@ -253,8 +249,16 @@ impl Map for KernelMap {
             all.extend_from_slice(key);
             Ok(())
         })?;
-        for key in all.chunks_exact(self.fd.key_len().max(1)) {
-            self.delete(key)?;
+        let key_len = self.fd.key_len().max(1);
+        let mut left = &all[..];
+        while !left.is_empty() {
+            let (done, result) = self.fd.delete_batch(left);
+            left = left.get(done * key_len..).unwrap_or_default();
+            // Without batches, or at a key that has gone: one alone.
+            if result.is_err() && !left.is_empty() {
+                self.delete(&left[..key_len])?;
+                left = &left[key_len..];
+            }
         }
         Ok(())
     }

@@ -28,6 +28,16 @@ pub struct KernelLink {
     pub(super) probes: Vec<TracefsProbe>,
 }
 
+impl KernelLink {
+    /// Of one bpf link, without anything under it.
+    pub(super) fn one(link: OwnedFd, places: usize) -> KernelLink {
+        let mut this = KernelLink::default();
+        this.places = places;
+        this.links.push(link);
+        this
+    }
+}
+
 impl Link for KernelLink {
     fn count(&self) -> usize {
         self.places

@@ -12,7 +12,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use skep_abi::Feature;
-use skep_abi::perf::{PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW};
+use skep_abi::perf::{PERF_TYPE_HARDWARE, PERF_TYPE_HW_CACHE, PERF_TYPE_RAW, PERF_TYPE_SOFTWARE};
 use skep_engine::{Attach, Cpus, Engine, Error, PerfEvent, Tracepoint};
 
 use crate::cpus;
@@ -154,7 +154,7 @@ fn raw_tracepoint(program: &KernelProgram, name: &str) -> Result<KernelLink, Err
     let context = format!("attach rawtracepoint:{name}");
     let c_name = CString::new(name).map_err(|_| not_found(context.clone()))?;
     let link = bpf::raw_tracepoint_open(&c_name, program.fd()).map_err(|e| set_error(&context, program, e))?;
-    Ok(KernelLink { places: 1, links: vec![link], ..Default::default() })
+    Ok(KernelLink::one(link, 1))
 }
 
 fn one_scope(event: &PerfEvent) -> Result<Scope, Error> {
@@ -185,9 +185,12 @@ fn threads(pid: i32) -> Result<Vec<i32>, Error> {
 
 /// How a counter is called in messages.
 fn counter_name(event: &PerfEvent) -> String {
-    let tables = [skep_abi::perf::SOFTWARE, skep_abi::perf::HARDWARE];
-    let known = tables.into_iter().flatten().find(|c| c.kind == event.kind && c.config == event.config);
-    match known {
+    let table = match event.kind {
+        PERF_TYPE_SOFTWARE => skep_abi::perf::SOFTWARE,
+        PERF_TYPE_HARDWARE => skep_abi::perf::HARDWARE,
+        _ => &[],
+    };
+    match table.iter().find(|c| c.config == event.config) {
         Some(c) => format!("perf event {}", c.name),
         None => format!("perf event of type {} number {:#x}", event.kind, event.config),
     }

@@ -138,7 +138,7 @@ fn kernel_multi(program: &KernelProgram, ret: bool, sites: &[KernelSite]) -> Res
     let cookies: Vec<u64> = sites.iter().map(|s| s.cookie).collect();
     let at = if named { KernelPlaces::Names(&names) } else { KernelPlaces::Addresses(&offsets) };
     match bpf::link_kprobe_multi(fd, ret, at, &cookies) {
-        Ok(link) => Ok(Some(KernelLink { places: sites.len(), links: vec![link], ..Default::default() })),
+        Ok(link) => Ok(Some(KernelLink::one(link, sites.len()))),
         // No CONFIG_FPROBE, or one function that ftrace cannot do, which alone may work or says which it is.
         Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(e) => Err(open_error(&format!("attach {} functions", sites.len()), e)),
@@ -221,7 +221,7 @@ fn user_multi(
     let cookies: Vec<u64> = sites.iter().map(|s| s.cookie).collect();
     let pid = file.pid.map_or(0, |p| p as u32);
     match bpf::link_uprobe_multi(fd, file.ret, path, pid, &offsets, &cookies) {
-        Ok(link) => Ok(Some(KernelLink { places: sites.len(), links: vec![link], ..Default::default() })),
+        Ok(link) => Ok(Some(KernelLink::one(link, sites.len()))),
         Err(Errno::OPNOTSUPP | Errno::INVAL) => Ok(None),
         Err(e) => {
             let context = format!("attach {} places of {}", sites.len(), file.path.display());
@@ -242,7 +242,7 @@ mod tests {
         let file = UserFile { path: &path, pid: None, ret: false };
         let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
         let elf = crate::elf::Elf::open(&path).unwrap();
-        let function = elf.functions().next().unwrap();
+        let function = elf.functions().unwrap().remove(0);
         let site = UserSite { offset: function.offset, cookie: 0 };
         let events = || std::fs::read_to_string(kernel.tracefs().unwrap().root().join("uprobe_events")).unwrap();
         let probe = named_user_probe(&kernel, &file, &c_path, &site).unwrap();

@@ -52,7 +52,6 @@ attrs! {
         btf: u64, btf_log_buf: u64, btf_size: u32, btf_log_size: u32, btf_log_level: u32, btf_log_true_size: u32,
         btf_flags: u32, btf_token_fd: i32,
     }
-    LinkPlain: 16 { prog_fd: u32, target_fd: u32, attach_type: u32, flags: u32 }
     LinkPerf: 24 { prog_fd: u32, target_fd: u32, attach_type: u32, flags: u32, bpf_cookie: u64 }
     LinkKprobeMulti: 48 {
         prog_fd: u32, target_fd: u32, attach_type: u32, flags: u32,

@@ -300,13 +300,6 @@ pub(crate) fn link_perf(prog: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64
     unsafe { bpf_fd(Cmd::LinkCreate, &mut a) }
 }
 
-/// `BPF_LINK_CREATE` of a program of type `tracing`, whose target it has known since it was loaded.
-pub(crate) fn link_plain(prog: BorrowedFd<'_>, kind: AttachType) -> Result<OwnedFd> {
-    let mut a = attr::LinkPlain { prog_fd: raw(prog), target_fd: 0, attach_type: kind.raw(), flags: 0 };
-    // SAFETY: no pointers.
-    unsafe { bpf_fd(Cmd::LinkCreate, &mut a) }
-}
-
 /// Where the functions of a `kprobe_multi` link are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum KernelPlaces<'a> {

@@ -11,7 +11,9 @@
 //!   closes them on its behalf while we go on, and our own exit does not wait.
 #![allow(unsafe_code)] // fork(2), and close_range(2) in the child.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::pipe::PipeFlags;
 
 use super::{Errno, Result, last_errno};
 
@@ -37,14 +39,18 @@ pub(crate) fn close_side_by_side(mut fds: Vec<OwnedFd>) {
 
 /// Closes all of them without waiting: a process of its own does. Where there can be no process, they are closed here.
 pub(crate) fn close_behind(fds: Vec<OwnedFd>) {
+    let Ok((closed, still_open)) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC) else { return };
     let mut keep: Vec<u32> = fds.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    keep.push(closed.as_raw_fd() as u32);
     keep.sort_unstable();
-    let _ = hand_to_grandchild(&keep);
-    // If the grandchild has them, these are not the last references and closing them is quick.
+    let _ = hand_to_grandchild(&keep, closed.as_fd());
+    // The grandchild has them: these are not the last references, and closing them is quick.
     drop(fds);
+    // Only now may it go on, or it could be us who close the last one.
+    drop(still_open);
 }
 
-fn hand_to_grandchild(keep: &[u32]) -> Result<()> {
+fn hand_to_grandchild(keep: &[u32], closed: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: between fork and _exit the children only make system calls on memory that exists: no allocation, no locks.
     match unsafe { libc::fork() } {
         -1 => Err(last_errno()),
@@ -53,12 +59,18 @@ fn hand_to_grandchild(keep: &[u32]) -> Result<()> {
             unsafe {
                 if libc::fork() == 0 {
                     close_all_but(keep);
+                    wait_for_end(closed);
                 }
                 libc::_exit(0)
             }
         }
         child => wait_for(child),
     }
+}
+
+/// Waits until the pipe's other end is closed.
+fn wait_for_end(pipe: BorrowedFd<'_>) {
+    while let Err(Errno::INTR) = rustix::io::read(pipe, &mut [0u8; 1]) {}
 }
 
 fn wait_for(child: libc::pid_t) -> Result<()> {

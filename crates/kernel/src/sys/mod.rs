@@ -22,3 +22,10 @@ fn last_errno() -> Errno {
     let code = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
     Errno::from_raw_os_error(code)
 }
+
+/// Whether an error says that the kernel has no such operation. `ENOTSUPP` (524) is the kernel's own number, which should not get
+/// out but does.
+pub(crate) fn not_supported(errno: Errno) -> bool {
+    const ENOTSUPP: i32 = 524;
+    matches!(errno, Errno::INVAL | Errno::OPNOTSUPP) || errno.raw_os_error() == ENOTSUPP
+}

@@ -115,7 +115,6 @@ pub(crate) fn open(attr: &Attr<'_>, scope: Scope) -> Result<OwnedFd> {
 }
 
 const IOC_ENABLE: u64 = 0x2400;
-const IOC_DISABLE: u64 = 0x2401;
 const IOC_SET_BPF: u64 = 0x4004_2408;
 
 fn ioctl(event: BorrowedFd<'_>, request: u64, arg: libc::c_ulong) -> Result<()> {
@@ -136,10 +135,6 @@ pub(crate) fn enable(event: BorrowedFd<'_>) -> Result<()> {
     ioctl(event, IOC_ENABLE, 0)
 }
 
-/// Stops it.
-pub(crate) fn disable(event: BorrowedFd<'_>) -> Result<()> {
-    ioctl(event, IOC_DISABLE, 0)
-}
 
 /// Attaches a program until the event is closed: the way before links (Linux 5.15).
 pub(crate) fn set_bpf(event: BorrowedFd<'_>, prog: BorrowedFd<'_>) -> Result<()> {
