@@ -4,9 +4,12 @@
 //! tracepoints, types and symbols; `lower` makes IR of the typed tree; `run` takes the plan and what the engine gives back and shows it.
 
 pub mod config;
+pub mod glob;
 pub mod hir;
 pub mod host;
 pub mod lower;
+pub mod list;
 pub mod plan;
+pub mod run;
 pub mod syntax;
 pub mod types;
