@@ -10,8 +10,10 @@ use skep_object::{Map, MapRef};
 use super::Cx;
 use crate::types::Space;
 
-/// Stack that one function uses at most for slots; the rest is left to spilled registers.
+/// Stack that the only function of a program uses at most for slots; the rest is left to spilled registers.
 const STACK_BUDGET: u32 = 320;
+/// The same of one of several that call each other: 512 bytes are for all of them together.
+const SHARED_BUDGET: u32 = 128;
 /// Small values (keys among them) that go on the stack even where `on_stack_limit` is lower.
 const SMALL: u32 = 64;
 /// Up to here memory is zeroed and copied by stores, above by one helper call.
@@ -129,7 +131,8 @@ impl Cx<'_> {
         if let Some(i) = fit {
             return Some(self.f.free_slots.swap_remove(i).0);
         }
-        if self.f.stack_used + size > STACK_BUDGET {
+        let budget = if self.p.map_loops { SHARED_BUDGET } else { STACK_BUDGET };
+        if self.f.stack_used + size > budget {
             return None;
         }
         self.f.stack_used += size;

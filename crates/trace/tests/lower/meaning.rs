@@ -184,7 +184,7 @@ fn strings_compare_up_to_their_end() {
         let ask = |e| vec![put(0, vec![], same(var(0, strings(size)), e, limit))];
         for as_literal in [true, false] {
             // Against a literal, and against a variable of another size that holds the same.
-            let other_size = 40.max(lit.len() as u32 + 1);
+            let other_size = if size > 100 { 200 } else { 40.max(lit.len() as u32 + 1) };
             let other = ctx_word(16, Type::ptr(Type::U8, Space::User));
             let mut body = vec![set(0, elem(1, vec![], strings(size)))];
             let rhs = if as_literal { text(lit) } else { var(1, strings(other_size)) };
@@ -222,15 +222,20 @@ fn strcontains_finds_at_every_place() {
         ("", "a", 0),
         ("aaab", "aab", 1),
         ("aaa", "aaaa", 0),
+        ("0123456789012345678901234567890", "890", 1),
+        ("a\0bc", "bc", 0),
     ] {
-        let hay_expr = string(input(Type::ptr(Type::U8, Space::User)), 32);
-        let c = Call::Strcontains(Box::new(hay_expr), Box::new(text(needle)));
-        let (module, _) =
-            build(script(&[], vec![put(0, vec![], call(c, Type::Bool))]).map("@", &[], Type::I64));
-        let mut m = Machine::new(&module);
-        let at = m.user(format!("{hay}\0").as_bytes());
-        m.run(&words(&[0, at]));
-        assert_eq!(m.word(0), expected, "{hay:?} {needle:?}");
+        for as_literal in [true, false] {
+            let hay_expr = string(input(Type::ptr(Type::U8, Space::User)), 32);
+            let wanted = if as_literal { text(needle) } else { var(0, strings(20)) };
+            let c = Call::Strcontains(Box::new(hay_expr), Box::new(wanted));
+            let body = vec![set(0, text(needle)), put(0, vec![], call(c, Type::Bool))];
+            let (module, _) = build(script(&[strings(20)], body).map("@", &[], Type::I64));
+            let mut m = Machine::new(&module);
+            let at = m.user(format!("{hay}\0").as_bytes());
+            m.run(&words(&[0, at]));
+            assert_eq!(m.word(0), expected, "{hay:?} {needle:?} (literal: {as_literal})");
+        }
     }
 }
 
