@@ -201,7 +201,7 @@ impl Parser<'_> {
                 Tok::Punct("{") => depth += 1,
                 Tok::Punct("}") => {
                     depth -= 1;
-                    if depth == 0 {
+                    if depth == 0 && !self.at_word("else") {
                         break;
                     }
                 }
