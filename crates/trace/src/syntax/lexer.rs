@@ -379,7 +379,7 @@ impl<'a> Lexer<'a> {
     /// A line of the preprocessor, and what it makes us skip.
     fn directive(&mut self, pre: &mut Preproc<'a>, diags: &mut Diagnostics) {
         let at = self.pos;
-        self.pos = line_end(self.src, at);
+        self.pos = directive_end(self.src, at);
         let line = self.src[at..self.pos].trim_end();
         pre.line(line, self.span(at, at + line.len()), diags);
         while pre.skipping() && self.pos < self.src.len() {
@@ -429,6 +429,31 @@ impl<'a> Lexer<'a> {
     fn span(&self, start: usize, end: usize) -> Span {
         self.fixed.unwrap_or(Span { start: start as u32, end: end as u32 })
     }
+}
+
+/// End of a directive: of its line, or of the line on which a comment ends that began in it.
+fn directive_end(src: &str, at: usize) -> usize {
+    let mut end = line_end(src, at);
+    let (mut pos, mut quoted) = (at, false);
+    while pos < end {
+        let rest = &src.as_bytes()[pos..];
+        match rest[0] {
+            b'\\' if quoted => pos += 1,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'/' if rest.starts_with(b"//") => return end,
+            b'/' if rest.starts_with(b"/*") => {
+                let Some(len) = src[pos + 2..].find("*/") else { return end };
+                pos += len + 3;
+                if pos >= end {
+                    end = line_end(src, pos);
+                }
+            }
+            _ => {}
+        }
+        pos += 1;
+    }
+    end
 }
 
 /// End of the line that holds `at`, with lines continued by a backslash.
