@@ -95,6 +95,11 @@ impl Diagnostics {
         self.list.len()
     }
 
+    /// The last one, if it came after the first `len`.
+    pub(super) fn last_after(&mut self, len: usize) -> Option<&mut Diagnostic> {
+        self.list.get_mut(len..)?.last_mut()
+    }
+
     /// Forgets all but the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         self.list.truncate(len);
