@@ -9,8 +9,8 @@
 //! passes never recompute it from its inputs.
 
 use skep_abi::{AttachType, ProgType};
-use skep_object::{Map, MapRef};
 pub use skep_isa::{AtomicOp, Size};
+use skep_object::{Map, MapRef};
 
 /// Everything that becomes one `Object`.
 #[derive(Clone, Debug, Default)]

@@ -22,7 +22,9 @@ fn check(module: &Module) {
     for target in [&new, &old] {
         for compile in [compile, compile_as_is] {
             match compile(module, target) {
-                Ok(object) => assert_eq!(bpf::run(&object, 0).as_ref(), Some(&expected), "{module}"),
+                Ok(object) => {
+                    assert_eq!(bpf::run(&object, 0).as_ref(), Some(&expected), "{module}")
+                }
                 Err(Error::Frame { .. }) => {}
                 Err(e) => panic!("{e}\n{module}"),
             }

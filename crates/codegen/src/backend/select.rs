@@ -188,7 +188,9 @@ impl Selector<'_> {
 
     /// A register with the value, for reading.
     fn reg(&mut self, v: Value) -> VReg {
-        let Some(inst) = self.defs[v.0 as usize].clone().filter(Inst::is_material) else { return reg_of(v) };
+        let Some(inst) = self.defs[v.0 as usize].clone().filter(Inst::is_material) else {
+            return reg_of(v);
+        };
         if let Some(&(_, r)) = self.cache.iter().find(|(c, _)| *c == v) {
             return r;
         }
@@ -361,8 +363,11 @@ impl Selector<'_> {
     }
 
     fn set(&mut self, cond: Cond, a: Value, b: Value, dst: VReg) {
-        let (cond, a, b) =
-            if self.imm(a).is_some() && self.imm(b).is_none() { (cond.swapped(), b, a) } else { (cond, a, b) };
+        let (cond, a, b) = if self.imm(a).is_some() && self.imm(b).is_none() {
+            (cond.swapped(), b, a)
+        } else {
+            (cond, a, b)
+        };
         let imm = self.imm(b);
         let a = self.reg(a);
         // The result is written before the comparison: it must not share a register with what is compared.
@@ -430,7 +435,15 @@ impl Selector<'_> {
         self.push(op, &operands);
     }
 
-    fn atomic(&mut self, op: AtomicOp, size: Size, ptr: Value, off: i32, val: Value, result: Option<Value>) {
+    fn atomic(
+        &mut self,
+        op: AtomicOp,
+        size: Size,
+        ptr: Value,
+        off: i32,
+        val: Value,
+        result: Option<Value>,
+    ) {
         let (base, off) = self.address(ptr, off);
         let (dst, mut operands) = destination(base);
         let field = (!operands.is_empty()).then_some(0);
@@ -455,7 +468,9 @@ impl Selector<'_> {
             Callee::Kfunc(name) => {
                 (Insn::call_kfunc(0), Some(Link::Object(RelocTarget::Kfunc(name.clone()))))
             }
-            Callee::Local(f) => (Insn { src: BPF_PSEUDO_CALL, ..Insn::call(0) }, Some(Link::Func(*f))),
+            Callee::Local(f) => {
+                (Insn { src: BPF_PSEUDO_CALL, ..Insn::call(0) }, Some(Link::Func(*f)))
+            }
         };
         let mut operands: Vec<Operand> =
             args.iter().enumerate().map(|(i, &a)| Operand::reg_fixed_use(a, preg(i + 1))).collect();

@@ -51,7 +51,9 @@ fn sign_extend_in_loads(func: &mut Function) -> bool {
     let mut signed = vec![false; func.values as usize];
     let mut copies = Subst::new(func);
     for data in func.blocks.iter_mut().flat_map(|b| &mut b.insts) {
-        let (Some(v), &Inst::Ext { signed: true, bits, arg }) = (data.result, &data.inst) else { continue };
+        let (Some(v), &Inst::Ext { signed: true, bits, arg }) = (data.result, &data.inst) else {
+            continue;
+        };
         if let Some(Inst::Load { size, signed: false, .. }) = defs[arg.0 as usize]
             && size.bytes() * 8 == u32::from(bits)
             && uses[arg.0 as usize] == 1
@@ -143,7 +145,9 @@ impl Pass {
         match self.def(v) {
             Some(Inst::Const(c)) => 64 - c.leading_zeros(),
             Some(Inst::Load { size, signed: false, .. }) => size.bytes() * 8,
-            Some(Inst::Ext { signed: false, bits, .. } | Inst::Bswap { bits, .. }) => u32::from(*bits),
+            Some(Inst::Ext { signed: false, bits, .. } | Inst::Bswap { bits, .. }) => {
+                u32::from(*bits)
+            }
             Some(Inst::Icmp(..)) => 1,
             Some(Inst::Bin(BinOp::And, a, b)) => {
                 let width = |v| self.constant(v).map_or(64, |c| 64 - c.leading_zeros());
@@ -223,7 +227,9 @@ impl Pass {
             (BinOp::And, _) => (c.trailing_ones() >= self.width(a)).then_some(To::Value(a)),
             (BinOp::Mul, _) => log2.map(|n| self.with_const(BinOp::Shl, a, n, loc)),
             (BinOp::Udiv, _) => log2.map(|n| self.with_const(BinOp::Lshr, a, n, loc)),
-            (BinOp::Urem, _) => log2.map(|_| self.with_const(BinOp::And, a, c.wrapping_sub(1), loc)),
+            (BinOp::Urem, _) => {
+                log2.map(|_| self.with_const(BinOp::And, a, c.wrapping_sub(1), loc))
+            }
             _ => None,
         }
     }

@@ -2,7 +2,8 @@
 
 use skep_abi::{MapType, ProgType};
 use skep_codegen::ir::{
-    AtomicOp, BinOp, Builder, Callee, Cond, Edge, FuncRef, Function, Inst, Module, Program, Size, Slot, Term, Value,
+    AtomicOp, BinOp, Builder, Callee, Cond, Edge, FuncRef, Function, Inst, Module, Program, Size,
+    Slot, Term, Value,
 };
 use skep_object::{Map, MapRef};
 
@@ -94,7 +95,12 @@ pub fn module(seed: &[u32], helpers: bool) -> Module {
         sleepable: false,
         funcs: vec![main, sub],
     };
-    Module { license: "GPL".to_owned(), maps: vec![map], programs: vec![program], ..Module::default() }
+    Module {
+        license: "GPL".to_owned(),
+        maps: vec![map],
+        programs: vec![program],
+        ..Module::default()
+    }
 }
 
 struct Source<'a> {
@@ -128,7 +134,13 @@ struct Gen<'a, 'b> {
     helpers: bool,
 }
 
-fn function(source: &mut Source<'_>, name: &str, params: usize, calls: bool, helpers: bool) -> Function {
+fn function(
+    source: &mut Source<'_>,
+    name: &str,
+    params: usize,
+    calls: bool,
+    helpers: bool,
+) -> Function {
     let (b, params) = Builder::new(name, params);
     let mut g = Gen { source, b, live: params, slots: Vec::new(), calls, helpers };
     if name == "main" {
@@ -196,7 +208,11 @@ impl Gen<'_, '_> {
                     1 => Inst::Bswap { bits: self.source.pick(&[16, 32, 64]), arg },
                     _ => {
                         let signed = self.source.below(2) == 0;
-                        Inst::Ext { signed, bits: self.source.pick(&[1, 7, 8, 16, 31, 32, 33, 63]), arg }
+                        Inst::Ext {
+                            signed,
+                            bits: self.source.pick(&[1, 7, 8, 16, 31, 32, 33, 63]),
+                            arg,
+                        }
                     }
                 };
                 self.keep(inst);
@@ -247,7 +263,8 @@ impl Gen<'_, '_> {
         let op = self.source.pick(&ATOMIC);
         let size = self.source.pick(&[Size::W, Size::DW]);
         let slots = self.source.below(2) == 0;
-        let base = if slots { Inst::SlotAddr(self.slots[0], 0) } else { Inst::MapValueAddr(MapRef(0), 8) };
+        let base =
+            if slots { Inst::SlotAddr(self.slots[0], 0) } else { Inst::MapValueAddr(MapRef(0), 8) };
         let ptr = self.b.inst(base);
         let val = self.any();
         let inst = Inst::Atomic { op, size, ptr, off: 0, val };
