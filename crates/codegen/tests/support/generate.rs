@@ -103,6 +103,56 @@ pub fn module(seed: &[u32], helpers: bool) -> Module {
     }
 }
 
+/// A function of blocks that jump anywhere, loops with two entries among them; it may not end.
+pub fn tangle(seed: &[u32]) -> Module {
+    let mut source = Source { seed, at: 0 };
+    let (mut b, _) = Builder::new("tangle", 0);
+    let (x, y) = (b.iconst(3), b.iconst(11));
+    let count = 2 + source.below(9);
+    let blocks: Vec<_> = (0..count).map(|_| b.block()).collect();
+    let params: Vec<_> = blocks.iter().map(|&k| [b.block_param(k), b.block_param(k)]).collect();
+    for i in 0..=count {
+        let mut vals = vec![x, y];
+        if i > 0 {
+            b.switch_to(blocks[i - 1]);
+            vals.extend(params[i - 1]);
+        }
+        for _ in 0..source.below(3) {
+            let inst = match source.below(4) {
+                0 => Inst::Icmp(source.pick(&COND), source.pick(&vals), source.pick(&vals)),
+                1 => Inst::Call(Callee::Helper(14), vec![]),
+                2 => Inst::Const(source.pick(&CONST)),
+                _ => Inst::Bin(source.pick(&BIN), source.pick(&vals), source.pick(&vals)),
+            };
+            vals.push(b.inst(inst));
+        }
+        let edge = |source: &mut Source<'_>| Edge {
+            block: source.pick(&blocks),
+            args: vec![source.pick(&vals), source.pick(&vals)],
+        };
+        let term = match source.below(6) {
+            0 => Term::Ret(source.pick(&vals)),
+            1 => Term::Jump(edge(&mut source)),
+            _ => Term::Branch {
+                then: edge(&mut source),
+                els: edge(&mut source),
+                cond: source.pick(&COND),
+                a: source.pick(&vals),
+                b: source.pick(&vals),
+            },
+        };
+        b.term(term);
+    }
+    let program = Program {
+        name: "tangle".to_owned(),
+        kind: ProgType::SocketFilter,
+        expected_attach: None,
+        sleepable: false,
+        funcs: vec![b.finish()],
+    };
+    Module { programs: vec![program], ..Module::default() }
+}
+
 struct Source<'a> {
     seed: &'a [u32],
     at: usize,
