@@ -61,6 +61,9 @@ pub(crate) fn check(kernel: &Kernel, at: &Attach) -> Result<(), Error> {
     }
 }
 
+/// Places beyond which the usual limit of 1024 open files may not do: each takes two.
+const MANY: usize = 100;
+
 /// An online CPU to open events on which fire everywhere anyhow.
 fn one_cpu() -> Result<u32, Error> {
     Ok(cpus::online()?.first().copied().unwrap_or(0))
@@ -134,6 +137,10 @@ fn tracepoints(
 ) -> Result<KernelLink, Error> {
     let tracefs = kernel.tracefs()?;
     let cpu = one_cpu()?;
+    if list.len() > MANY {
+        // If it fails, the limit's own error tells.
+        let _ = kernel.raise_file_limit();
+    }
     let mut link = KernelLink::default();
     for t in list {
         let context = || format!("attach tracepoint:{}:{}", t.category, t.name);

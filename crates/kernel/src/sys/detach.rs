@@ -60,6 +60,7 @@ fn hand_to_grandchild(keep: &[u32], closed: BorrowedFd<'_>) -> Result<()> {
             // SAFETY: as above. The first child leaves at once, so that nobody has to wait for the second.
             unsafe {
                 if fork_quietly() == 0 {
+                    let _ = rustix::thread::set_name(c"skep-detach");
                     close_all_but(keep);
                     wait_for_end(closed);
                 }

@@ -40,7 +40,6 @@ fn a_tracepoint_counts_the_system_calls_of_this_process() {
 #[test]
 fn each_of_many_tracepoints_has_its_cookie_and_all_are_fast() {
     let Some(kernel) = kernel("many tracepoints") else { return };
-    kernel.raise_file_limit().unwrap();
     let object = object(vec![hash("by_cookie", 8, 8, 1000)], count_by_cookie(ProgType::Tracepoint));
     let loaded = kernel.load_object(&object).unwrap();
     let names = kernel.tracefs().unwrap().tracepoints("syscalls").unwrap();
