@@ -32,7 +32,8 @@ pub(crate) fn mount(fstype: &CStr, target: &CStr) -> Result<()> {
 /// poll(2) and not epoll(7): poll asks each file itself, so that a record committed between our last look and the call
 /// is always seen; and there are few descriptors.
 pub(crate) fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Result<()> {
-    let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let mut polled: Vec<PollFd<'_>> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     // A time too long for the kernel's type is as good as none.
     let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
     match poll(&mut polled, timeout.as_ref()) {
