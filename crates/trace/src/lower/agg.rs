@@ -49,7 +49,14 @@ impl Cx<'_> {
         }
     }
 
-    fn take_in(&mut self, agg: Agg, at: Place, v: Value, times: Value, time: Option<(Value, Value)>) {
+    fn take_in(
+        &mut self,
+        agg: Agg,
+        at: Place,
+        v: Value,
+        times: Value,
+        time: Option<(Value, Value)>,
+    ) {
         match agg {
             Agg::Count | Agg::Hist { .. } | Agg::Lhist { .. } => self.add_word(at, times),
             Agg::Sum { .. } => self.add_word(at, v),
@@ -91,7 +98,15 @@ impl Cx<'_> {
     }
 
     /// A place of a time series; what an older interval left there is forgotten first.
-    fn series(&mut self, at: Place, op: TseriesOp, signed: bool, v: Value, now: Value, epoch: Value) {
+    fn series(
+        &mut self,
+        at: Place,
+        op: TseriesOp,
+        signed: bool,
+        v: Value,
+        now: Value,
+        epoch: Value,
+    ) {
         let (fresh, on) = (self.f.b.block(), self.f.b.block());
         let old = self.load64(at);
         self.f.b.branch(Cond::Eq, old, epoch, on, fresh);
@@ -121,12 +136,10 @@ impl Cx<'_> {
     pub(super) fn agg_value(&mut self, map: MapId, agg: Agg, key: Place) -> Value {
         let zero = self.int(0);
         match agg {
-            Agg::Count | Agg::Sum { .. } => {
-                self.fold_cpus(map, key, &[zero], |cx, at, acc| {
-                    let v = cx.load64(at);
-                    vec![cx.f.b.bin(BinOp::Add, acc[0], v)]
-                })[0]
-            }
+            Agg::Count | Agg::Sum { .. } => self.fold_cpus(map, key, &[zero], |cx, at, acc| {
+                let v = cx.load64(at);
+                vec![cx.f.b.bin(BinOp::Add, acc[0], v)]
+            })[0],
             Agg::Avg { signed } | Agg::Stats { signed } => {
                 let sums = self.fold_cpus(map, key, &[zero, zero], |cx, at, acc| {
                     let (sum, count) = (cx.load64(at), cx.load64(at.plus(8)));
@@ -136,8 +149,12 @@ impl Cx<'_> {
                 let op = if signed { BinOp::Sdiv } else { BinOp::Udiv };
                 self.f.b.bin(op, sums[0], sums[1])
             }
-            Agg::Min { signed } => self.merged_extreme(map, key, if signed { Cond::Slt } else { Cond::Ult }),
-            Agg::Max { signed } => self.merged_extreme(map, key, if signed { Cond::Sgt } else { Cond::Ugt }),
+            Agg::Min { signed } => {
+                self.merged_extreme(map, key, if signed { Cond::Slt } else { Cond::Ult })
+            }
+            Agg::Max { signed } => {
+                self.merged_extreme(map, key, if signed { Cond::Sgt } else { Cond::Ugt })
+            }
             // Histograms and series have no one number; the checker does not let them be read.
             Agg::Hist { .. } | Agg::Lhist { .. } | Agg::Tseries { .. } => zero,
         }

@@ -84,7 +84,9 @@ impl Cx<'_> {
         self.f.b.branch(Cond::Sge, v, high, above, inside);
         let env = self.f.env.clone();
         let mut ways = Vec::new();
-        for (block, constant) in [(below, Some(0)), (above, Some(buckets as i64 - 1)), (inside, None)] {
+        for (block, constant) in
+            [(below, Some(0)), (above, Some(buckets as i64 - 1)), (inside, None)]
+        {
             self.start(block, &env);
             let b = match constant {
                 Some(c) => self.int(c),

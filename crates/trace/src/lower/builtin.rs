@@ -146,5 +146,4 @@ impl Cx<'_> {
         let at = Place::at(sp, space).plus(arch.stack_args() as u32 + n as u32 * 8);
         self.read_int(at, 8, false)
     }
-
 }

@@ -75,11 +75,13 @@ impl Cx<'_> {
             _ => return self.scalar(e),
         };
         let (more, known) = (self.f.b.block(), self.f.b.block());
-        if is_and { self.cond(a, more, known) } else { self.cond(a, known, more) }
-        let v = self.either(
-            (more, |cx| Some(cx.truth_of(b))),
-            (known, |cx| Some(cx.int(!is_and as i64))),
-        );
+        if is_and {
+            self.cond(a, more, known)
+        } else {
+            self.cond(a, known, more)
+        }
+        let v = self
+            .either((more, |cx| Some(cx.truth_of(b))), (known, |cx| Some(cx.int(!is_and as i64))));
         match v {
             Some(v) => v,
             None => self.int(0),

@@ -1,7 +1,7 @@
 //! Events for user space: records built in place and sent with one call. [`crate::plan`] defines their layout.
 
-use skep_abi::flags::{BPF_F_CURRENT_CPU, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use skep_abi::Helper;
+use skep_abi::flags::{BPF_F_CURRENT_CPU, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use skep_codegen::ir::{BinOp, Cond, Inst, Term, Value};
 
 use super::Cx;
@@ -52,7 +52,10 @@ impl Cx<'_> {
     fn arg_types(&self, action: ActionId, args: &[Expr]) -> Vec<Type> {
         match self.actions.get(action.0 as usize) {
             Some(
-                Action::Printf(f) | Action::Log { format: f, .. } | Action::System(f) | Action::Cat(f),
+                Action::Printf(f)
+                | Action::Log { format: f, .. }
+                | Action::System(f)
+                | Action::Cat(f),
             ) if f.args.len() == args.len() => f.args.clone(),
             Some(Action::PrintMapElem { map, .. }) => self.info(*map).keys.clone(),
             Some(Action::PrintValue(ty)) => vec![ty.clone()],

@@ -31,7 +31,9 @@ impl Cx<'_> {
                     self.agg_value(*map, agg, key)
                 }
             },
-            ExprKind::MapAdd { map, key, delta, post } => self.add_elem(*map, key, *delta, *post, true),
+            ExprKind::MapAdd { map, key, delta, post } => {
+                self.add_elem(*map, key, *delta, *post, true)
+            }
             ExprKind::VarAdd { var, delta, post } => self.add_var(*var, *delta, *post),
             ExprKind::Binary(op, a, b) => {
                 let a = self.scalar(a);
@@ -44,9 +46,10 @@ impl Cx<'_> {
                 let b = self.scalar(right);
                 self.f.b.icmp(cond_of(*op, *signed), a, b)
             }
-            ExprKind::And(..) | ExprKind::Or(..) | ExprKind::Not(_) | ExprKind::CompareBytes { .. } => {
-                self.truth(e)
-            }
+            ExprKind::And(..)
+            | ExprKind::Or(..)
+            | ExprKind::Not(_)
+            | ExprKind::CompareBytes { .. } => self.truth(e),
             ExprKind::BitNot(a) => {
                 let a = self.scalar(a);
                 let v = self.f.b.bin_imm(BinOp::Xor, a, -1);
@@ -63,9 +66,10 @@ impl Cx<'_> {
                 let place = self.place(a);
                 self.addr(place)
             }
-            ExprKind::Deref(_) | ExprKind::Member(..) | ExprKind::Index(..) | ExprKind::TupleField(..) => {
-                self.scalar_of_place(e)
-            }
+            ExprKind::Deref(_)
+            | ExprKind::Member(..)
+            | ExprKind::Index(..)
+            | ExprKind::TupleField(..) => self.scalar_of_place(e),
             ExprKind::Block(stmts, value) => {
                 self.block(stmts);
                 self.scalar(value)
@@ -108,9 +112,11 @@ impl Cx<'_> {
                 self.int(0)
             }
             // Never scalar.
-            Call::Str { .. } | Call::Buf { .. } | Call::Usym(_) | Call::Ntop { .. } | Call::Macaddr(_) => {
-                self.int(0)
-            }
+            Call::Str { .. }
+            | Call::Buf { .. }
+            | Call::Usym(_)
+            | Call::Ntop { .. }
+            | Call::Macaddr(_) => self.int(0),
         }
     }
 

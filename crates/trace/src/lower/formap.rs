@@ -40,7 +40,11 @@ impl Cx<'_> {
             self.f.b.branch_nonzero(flag, out, on);
             self.f.b.switch_to(out);
             let v = self.load64(early.plus(8));
-            if self.f.callback { self.stop() } else { self.f.b.term(Term::Ret(v)) }
+            if self.f.callback {
+                self.stop()
+            } else {
+                self.f.b.term(Term::Ret(v))
+            }
             self.f.b.switch_to(on);
         }
     }
@@ -86,7 +90,12 @@ impl Cx<'_> {
         self.f.callback = true;
         self.f.loops.push(Loop::Callback);
         self.f.ctx = self.load64(Place::at(params[3], Space::Bpf));
-        self.bind_pair(var, map, Place::at(params[1], Space::Bpf), Place::at(params[2], Space::Bpf));
+        self.bind_pair(
+            var,
+            map,
+            Place::at(params[1], Space::Bpf),
+            Place::at(params[2], Space::Bpf),
+        );
         self.block(body);
         let go_on = self.int(0);
         self.f.b.term(Term::Ret(go_on));

@@ -36,7 +36,8 @@ impl Cx<'_> {
             let (some, none) = (cx.f.b.block(), cx.f.b.block());
             cx.f.b.branch_nonzero(ptr, some, none);
             let (done, fits) = (cx.f.b.block(), cx.f.b.block());
-            let result = [cx.f.b.block_param(done), cx.f.b.block_param(done), cx.f.b.block_param(done)];
+            let result =
+                [cx.f.b.block_param(done), cx.f.b.block_param(done), cx.f.b.block_param(done)];
             cx.f.b.switch_to(none);
             let one = cx.int(1);
             cx.jump_with(done, vec![acc[0], acc[1], one]);

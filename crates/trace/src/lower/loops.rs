@@ -117,7 +117,14 @@ impl Cx<'_> {
         self.copy(dst, temp, size);
     }
 
-    fn set_bits(&mut self, at: super::memory::Place, unit: u32, shift: u8, width: u8, value: &Expr) {
+    fn set_bits(
+        &mut self,
+        at: super::memory::Place,
+        unit: u32,
+        shift: u8,
+        width: u8,
+        value: &Expr,
+    ) {
         use skep_codegen::ir::BinOp;
         let mask = (u64::MAX >> (64 - width.clamp(1, 64) as u32)) << shift;
         let v = self.scalar(value);

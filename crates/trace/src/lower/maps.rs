@@ -219,10 +219,13 @@ impl<'a> Cx<'a> {
         let ptr = self.lookup(map, key);
         let (hit, miss) = (self.f.b.block(), self.f.b.block());
         self.f.b.branch_nonzero(ptr, hit, miss);
-        let found = self.either((hit, |_| Some(ptr)), (miss, |cx| {
-            let zeroes = cx.zeroes(size);
-            Some(cx.addr(zeroes))
-        }));
+        let found = self.either(
+            (hit, |_| Some(ptr)),
+            (miss, |cx| {
+                let zeroes = cx.zeroes(size);
+                Some(cx.addr(zeroes))
+            }),
+        );
         Place::at(found.unwrap_or(ptr), Space::Bpf)
     }
 
@@ -244,7 +247,14 @@ impl<'a> Cx<'a> {
     }
 
     /// `@x[key]++` and its kin. The value is computed only if it is `used`.
-    pub(super) fn add_elem(&mut self, map: MapId, keys: &[Expr], delta: i64, post: bool, used: bool) -> Value {
+    pub(super) fn add_elem(
+        &mut self,
+        map: MapId,
+        keys: &[Expr],
+        delta: i64,
+        post: bool,
+        used: bool,
+    ) -> Value {
         let ty = &self.info(map).value;
         if let Some(place) = self.single(map) {
             return self.add_at(place, ty, delta, post, used);

@@ -345,7 +345,11 @@ mod tests {
             (8, 1, 3, vec![(0, 1), (1, 2)]),
             (8, 0, 0, vec![]),
         ] {
-            assert_eq!(pieces(align, start, size).collect::<Vec<_>>(), expected, "{align} {start} {size}");
+            assert_eq!(
+                pieces(align, start, size).collect::<Vec<_>>(),
+                expected,
+                "{align} {start} {size}"
+            );
         }
     }
 

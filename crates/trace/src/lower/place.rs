@@ -79,7 +79,9 @@ impl Cx<'_> {
                 let at = self.place(of).plus(field.offset);
                 self.member(at, field)
             }
-            ExprKind::Index(of, index) if array_len(&of.ty).is_some() && constant(index).is_none() => {
+            ExprKind::Index(of, index)
+                if array_len(&of.ty).is_some() && constant(index).is_none() =>
+            {
                 self.checked_index(of, index, &e.ty)
             }
             ExprKind::Index(of, index) if outside(of, index) => self.int(0),
@@ -193,7 +195,8 @@ impl Cx<'_> {
 
     /// So many elements further.
     fn offset(&mut self, base: Place, index: Value, size: u32) -> Place {
-        let bytes = if size == 1 { index } else { self.f.b.bin_imm(BinOp::Mul, index, size as i64) };
+        let bytes =
+            if size == 1 { index } else { self.f.b.bin_imm(BinOp::Mul, index, size as i64) };
         let start = self.addr(base);
         let ptr = self.f.b.bin(BinOp::Add, start, bytes);
         let align = 1 << size.trailing_zeros().min(3);

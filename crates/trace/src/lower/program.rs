@@ -172,7 +172,8 @@ impl Cx<'_> {
         // A byte after a string may be looked at to see whether the string goes on.
         self.maps[map.0 as usize].value_size = self.scratch_end.saturating_add(8);
         if self.scratch_end > MAX_SCRATCH {
-            let message = "the script's values need too much memory; a smaller max_strlen would help";
+            let message =
+                "the script's values need too much memory; a smaller max_strlen would help";
             self.fail(Default::default(), message);
         }
         for (index, value) in values {

@@ -63,10 +63,7 @@ impl Cx<'_> {
     pub(super) fn cut_check(&mut self, got: Value, src: Place, max: u32) -> Value {
         let (full, not, limit) = (self.f.b.block(), self.f.b.block(), self.int(max as i64));
         self.f.b.branch(Cond::Eq, got, limit, full, not);
-        let cut = self.either(
-            (full, |cx| Some(cx.goes_on(src, max))),
-            (not, |cx| Some(cx.int(0))),
-        );
+        let cut = self.either((full, |cx| Some(cx.goes_on(src, max))), (not, |cx| Some(cx.int(0))));
         cut.unwrap_or(got)
     }
 
@@ -125,7 +122,15 @@ impl Cx<'_> {
     }
 
     /// Strings are padded with zeroes, so whole words can be compared with constants.
-    fn compare_literal(&mut self, a: Place, max: u32, text: &[u8], limit: u32, equal: Block, differ: Block) {
+    fn compare_literal(
+        &mut self,
+        a: Place,
+        max: u32,
+        text: &[u8],
+        limit: u32,
+        equal: Block,
+        differ: Block,
+    ) {
         let text = &text[..text.iter().position(|&b| b == 0).unwrap_or(text.len())];
         let n = text.len() as u32;
         if limit <= n {
@@ -225,11 +230,14 @@ impl Cx<'_> {
             let hit = cx.matches_at(hay, h, needle, n, i);
             let (yes, no) = (cx.f.b.block(), cx.f.b.block());
             cx.f.b.branch_nonzero(hit, yes, no);
-            let v = cx.either((yes, |cx| Some(cx.int(1))), (no, |cx| {
-                let (end, on) = (cx.f.b.block(), cx.f.b.block());
-                cx.f.b.branch_nonzero(first, on, end);
-                cx.either((end, |cx| Some(cx.int(2))), (on, |_| Some(acc[0])))
-            }));
+            let v = cx.either(
+                (yes, |cx| Some(cx.int(1))),
+                (no, |cx| {
+                    let (end, on) = (cx.f.b.block(), cx.f.b.block());
+                    cx.f.b.branch_nonzero(first, on, end);
+                    cx.either((end, |cx| Some(cx.int(2))), (on, |_| Some(acc[0])))
+                }),
+            );
             vec![v.unwrap_or(acc[0])]
         });
         let one = self.int(1);
@@ -244,17 +252,24 @@ impl Cx<'_> {
             let want = cx.load_var(needle, j, 1);
             let (ends, more) = (cx.f.b.block(), cx.f.b.block());
             cx.f.b.branch_nonzero(want, more, ends);
-            let v = cx.either((ends, |cx| Some(cx.int(1))), (more, |cx| {
-                let at = cx.f.b.bin(BinOp::Add, i, j);
-                let (inside, beyond, limit) = (cx.f.b.block(), cx.f.b.block(), cx.int(h as i64));
-                cx.f.b.branch(Cond::Ult, at, limit, inside, beyond);
-                cx.either((inside, |cx| {
-                    let have = cx.load_var(hay, at, 1);
-                    let (same, other) = (cx.f.b.block(), cx.f.b.block());
-                    cx.f.b.branch(Cond::Eq, have, want, same, other);
-                    cx.either((same, |_| Some(acc[0])), (other, |cx| Some(cx.int(2))))
-                }), (beyond, |cx| Some(cx.int(2))))
-            }));
+            let v = cx.either(
+                (ends, |cx| Some(cx.int(1))),
+                (more, |cx| {
+                    let at = cx.f.b.bin(BinOp::Add, i, j);
+                    let (inside, beyond, limit) =
+                        (cx.f.b.block(), cx.f.b.block(), cx.int(h as i64));
+                    cx.f.b.branch(Cond::Ult, at, limit, inside, beyond);
+                    cx.either(
+                        (inside, |cx| {
+                            let have = cx.load_var(hay, at, 1);
+                            let (same, other) = (cx.f.b.block(), cx.f.b.block());
+                            cx.f.b.branch(Cond::Eq, have, want, same, other);
+                            cx.either((same, |_| Some(acc[0])), (other, |cx| Some(cx.int(2))))
+                        }),
+                        (beyond, |cx| Some(cx.int(2))),
+                    )
+                }),
+            );
             vec![v.unwrap_or(acc[0])]
         });
         // A needle that fills its place has no zero: reaching its end is a match too.
