@@ -30,6 +30,8 @@ pub struct Elf {
 /// A function in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UserFunction {
+    /// Its address in the file's own address space, as `nm` prints it.
+    pub address: u64,
     /// Where it begins in the file.
     pub offset: u64,
     /// Its length, 0 if it is not told.
@@ -102,6 +104,7 @@ impl Elf {
         self.each_function(&elf, &mut |n, address, size| {
             if n == name {
                 found = offset_of(&segments, address).map(|offset| UserFunction {
+                    address,
                     offset,
                     size,
                     name: n.into(),
@@ -119,6 +122,7 @@ impl Elf {
         let mut all = Vec::new();
         self.each_function(&elf, &mut |name, address, size| {
             all.extend(offset_of(&segments, address).map(|offset| UserFunction {
+                address,
                 offset,
                 size,
                 name: name.into(),
