@@ -25,6 +25,8 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do instead; may be empty.
     pub help: String,
+    /// A second place that matters, with its text: where the other definition is.
+    pub also: Option<(Span, String)>,
 }
 
 impl Diagnostic {
@@ -37,6 +39,12 @@ impl Diagnostic {
     /// With text at the underline.
     pub fn label(&mut self, text: impl Into<String>) -> &mut Self {
         self.label = text.into();
+        self
+    }
+
+    /// With a second place.
+    pub fn also(&mut self, span: Span, text: impl Into<String>) -> &mut Self {
+        self.also = Some((span, text.into()));
         self
     }
 }
@@ -65,6 +73,7 @@ impl Diagnostics {
             span,
             label: String::new(),
             help: String::new(),
+            also: None,
         });
         let last = self.list.len() - 1;
         &mut self.list[last]
