@@ -1,5 +1,7 @@
 //! Names: patterns with wildcards, and the nearest name to one that does not exist.
 
+pub(super) use crate::syntax::diag::closest as nearest;
+
 /// Whether the text is a pattern: it has `*`, `?` or a class such as `[0-9]`.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?']) || text.find('[').is_some_and(|at| text[at..].contains(']'))
@@ -65,44 +67,6 @@ fn class(p: &[u8], c: u8) -> Option<(bool, usize)> {
     }
 }
 
-/// The candidate that differs least from the name, if it is near enough to be what was meant.
-pub(super) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let limit = match name.len() {
-        0..=2 => 1,
-        3..=8 => 2,
-        _ => 3,
-    };
-    let mut best: Option<(usize, &str)> = None;
-    for candidate in candidates {
-        if candidate.len().abs_diff(name.len()) > limit {
-            continue;
-        }
-        let distance = distance(name.as_bytes(), candidate.as_bytes());
-        if distance <= limit && best.is_none_or(|(d, _)| distance < d) {
-            best = Some((distance, candidate));
-        }
-    }
-    best.map(|(_, name)| name)
-}
-
-/// Edits (insert, delete, replace; letter case counts nothing) from one name to the other.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(!x.eq_ignore_ascii_case(y));
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,13 +91,5 @@ mod tests {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
         assert!(is_pattern("a[bc]") && !is_pattern("operator[") && is_pattern("x?"));
-    }
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        let names = ["filename", "flags", "mode", "dfd"];
-        assert_eq!(nearest("filname", names), Some("filename"));
-        assert_eq!(nearest("Flag", names), Some("flags"));
-        assert_eq!(nearest("nothing", names), None);
     }
 }
