@@ -1,7 +1,7 @@
 //! Small calls: limits, mounting tracefs, polling.
 
 use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::mount::{MountFlags, mount as mount_at};
