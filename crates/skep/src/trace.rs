@@ -107,8 +107,7 @@ fn report(diagnostics: &Diagnostics, source: &Source, args: &TraceArgs) -> Resul
         return Ok(());
     }
     let failed = diagnostics.has_errors();
-    let quiet = args.no_warnings || (args.quiet && !failed);
-    let kept = if quiet { diagnostics.only(Level::Error) } else { diagnostics.clone() };
+    let kept = if args.no_warnings { diagnostics.only(Level::Error) } else { diagnostics.clone() };
     let text = render(&kept, &source.name, &source.text, io::stderr().is_terminal());
     if failed {
         return Err(text.trim_end().to_string());

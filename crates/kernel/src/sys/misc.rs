@@ -1,4 +1,5 @@
 //! Small calls: limits, mounting tracefs, polling.
+#![allow(unsafe_code)] // ppoll(2), which rustix does not have with a signal set.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
