@@ -24,7 +24,8 @@ impl Cfg {
     /// Reads the graph; every edge must lead to an existing block and there must be an entry.
     pub(crate) fn new(func: &Function) -> Cfg {
         let n = func.blocks.len();
-        let rpo = reverse_postorder(func, |b| func.block(b).term.edges().map(|e| e.block).collect());
+        let rpo =
+            reverse_postorder(func, |b| func.block(b).term.edges().map(|e| e.block).collect());
         let mut index = vec![None; n];
         for (i, b) in rpo.iter().enumerate() {
             index[b.0 as usize] = Some(i as u32);

@@ -17,8 +17,8 @@ mod walk;
 
 pub use error::Error;
 pub use listing::listing;
-pub use text::parse;
 pub use passes::{optimize, optimize_module};
+pub use text::parse;
 pub use validate::{validate, validate_module};
 
 use skep_abi::Target;

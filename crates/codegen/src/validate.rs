@@ -7,7 +7,9 @@
 
 use crate::Error;
 use crate::cfg::Cfg;
-use crate::ir::{AtomicOp, Block, Callee, Edge, Function, Inst, InstData, Module, Program, Size, Term, Value};
+use crate::ir::{
+    AtomicOp, Block, Callee, Edge, Function, Inst, InstData, Module, Program, Size, Term, Value,
+};
 
 /// More values than any function that the kernel would take; keeps the tables of the passes small.
 const MAX_VALUES: u32 = 1 << 22;
@@ -75,7 +77,8 @@ fn check_references(module: &Module, program: &Program, func: &Function) -> Resu
         _ => Ok(()),
     };
     for (b, i, data) in instructions(func) {
-        check(&data.inst).map_err(|what| invalid(&func.name, format!("block{b} instruction {i}"), what))?;
+        check(&data.inst)
+            .map_err(|what| invalid(&func.name, format!("block{b} instruction {i}"), what))?;
     }
     Ok(())
 }
@@ -152,8 +155,12 @@ impl Checker<'_> {
             for (v, i) in params.chain(results) {
                 let place = format!("block{b}");
                 match self.defs.get_mut(v.0 as usize) {
-                    None => return Err(self.error(place, format!("v{} is past the last value", v.0))),
-                    Some(Some(_)) => return Err(self.error(place, format!("v{} is defined twice", v.0))),
+                    None => {
+                        return Err(self.error(place, format!("v{} is past the last value", v.0)));
+                    }
+                    Some(Some(_)) => {
+                        return Err(self.error(place, format!("v{} is defined twice", v.0)));
+                    }
                     Some(def) => *def = Some((at, i)),
                 }
             }
@@ -199,7 +206,9 @@ impl Checker<'_> {
                 let mut bad = None;
                 data.inst.for_each_arg(|v| bad = bad.or(self.misuse(&cfg, v, at, i + 1)));
                 if let Some((v, what)) = bad {
-                    return Err(self.error(format!("block{b} instruction {i}"), format!("v{} {what}", v.0)));
+                    return Err(
+                        self.error(format!("block{b} instruction {i}"), format!("v{} {what}", v.0))
+                    );
                 }
             }
             let mut bad = None;
@@ -225,12 +234,13 @@ impl Checker<'_> {
 }
 
 fn check_atomic(op: AtomicOp, size: Size, wanted: bool) -> Result<(), String> {
-    let fetches =
-        !matches!(op, AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor);
+    let fetches = !matches!(op, AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor);
     match (op, size) {
         (AtomicOp::CmpXchg, _) => Err("compare-and-exchange is not part of the IR".to_owned()),
         (_, Size::B | Size::H) => Err("an atomic operation on less than 4 bytes".to_owned()),
-        _ if wanted && !fetches => Err("the result of an atomic operation that does not fetch".to_owned()),
+        _ if wanted && !fetches => {
+            Err("the result of an atomic operation that does not fetch".to_owned())
+        }
         _ => Ok(()),
     }
 }

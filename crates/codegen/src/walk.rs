@@ -62,7 +62,11 @@ impl Inst {
     /// Whether two such operations with the same operands give the same value wherever they stand in one run.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Inst::Bin(..) | Inst::Neg(_) | Inst::Ext { .. } | Inst::Bswap { .. } | Inst::Icmp(..) => true,
+            Inst::Bin(..)
+            | Inst::Neg(_)
+            | Inst::Ext { .. }
+            | Inst::Bswap { .. }
+            | Inst::Icmp(..) => true,
             Inst::Call(Callee::Helper(n), _) => crate::helpers::is_constant(*n),
             _ => self.is_material(),
         }

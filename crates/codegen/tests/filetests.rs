@@ -64,7 +64,8 @@ fn check(path: &Path) -> bool {
 fn files_say_what_becomes_of_them() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests");
     let files = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    let mut files: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "ir")).collect();
+    let mut files: Vec<PathBuf> =
+        files.filter(|p| p.extension().is_some_and(|e| e == "ir")).collect();
     files.sort();
     assert!(files.len() >= 10, "where are the files?");
     let wrong = files.iter().filter(|p| !check(p)).count();

@@ -26,7 +26,9 @@ fn parse(list: &str) -> Option<Vec<u32>> {
 fn read(which: &str) -> Result<Vec<u32>, Error> {
     let path = format!("/sys/devices/system/cpu/{which}");
     let text = std::fs::read_to_string(&path).map_err(|e| io(format!("read {path}"), &e))?;
-    parse(&text).ok_or_else(|| other(format!("read {path}"), format!("{:?} is no list of CPUs", text.trim())))
+    parse(&text).ok_or_else(|| {
+        other(format!("read {path}"), format!("{:?} is no list of CPUs", text.trim()))
+    })
 }
 
 /// CPUs that are running.

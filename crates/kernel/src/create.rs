@@ -13,12 +13,16 @@ use crate::kernel::{Kernel, since};
 use crate::load::kernel_name;
 use crate::maps::KernelMap;
 use crate::sys::attr::MapCreate;
-use crate::sys::not_supported;
 use crate::sys::bpf::MapFd;
 use crate::sys::mem::{Mapping, page_size};
+use crate::sys::not_supported;
 
 /// Creates a map, gives it its first value, and maps it where it can be.
-pub(crate) fn create(kernel: &Kernel, map: &Map, btf: Option<BorrowedFd<'_>>) -> Result<KernelMap, Error> {
+pub(crate) fn create(
+    kernel: &Kernel,
+    map: &Map,
+    btf: Option<BorrowedFd<'_>>,
+) -> Result<KernelMap, Error> {
     let context = format!("create map `{}`", map.name);
     if let Some(e) = since(kernel.target(), map.kind, &context) {
         return Err(e);
@@ -38,8 +42,18 @@ pub(crate) fn create(kernel: &Kernel, map: &Map, btf: Option<BorrowedFd<'_>>) ->
     }
     let fd = created.map_err(|e| refusal(&context, map, &attr, per_cpu, e))?;
     let frozen = fill(&fd, map, &context)?;
-    let values = map_values(&fd, map, frozen).map_err(|e| os(format!("map the values of `{}`", map.name), e))?;
-    Ok(KernelMap::new(&map.name, map.kind, fd, attr.max_entries, per_cpu.unwrap_or(1), values))
+    let values = map_values(&fd, map, frozen)
+        .map_err(|e| os(format!("map the values of `{}`", map.name), e))?;
+    let batches = kernel.target().has(Feature::BatchOps);
+    Ok(KernelMap::new(
+        &map.name,
+        map.kind,
+        fd,
+        attr.max_entries,
+        per_cpu.unwrap_or(1),
+        values,
+        batches,
+    ))
 }
 
 fn attributes(kernel: &Kernel, map: &Map) -> Result<MapCreate, Error> {
@@ -48,7 +62,11 @@ fn attributes(kernel: &Kernel, map: &Map) -> Result<MapCreate, Error> {
         (_, n) => n,
     };
     let named = kernel.target().has(Feature::MapName);
-    let flags = if kernel.target().has(Feature::MmapableArray) { map.flags } else { map.flags & !BPF_F_MMAPABLE };
+    let flags = if kernel.target().has(Feature::MmapableArray) {
+        map.flags
+    } else {
+        map.flags & !BPF_F_MMAPABLE
+    };
     Ok(MapCreate {
         map_type: map.kind.raw(),
         key_size: map.key_size,
@@ -71,7 +89,8 @@ fn fill(fd: &MapFd, map: &Map, context: &str) -> Result<bool, Error> {
         }
         let mut value = map.initial.clone();
         value.resize(map.value_size as usize, 0);
-        fd.update(&0u32.to_ne_bytes(), &value, BPF_ANY).map_err(|e| os(format!("{context}: write its first value"), e))?;
+        fd.update(&0u32.to_ne_bytes(), &value, BPF_ANY)
+            .map_err(|e| os(format!("{context}: write its first value"), e))?;
     }
     if map.flags & BPF_F_RDONLY_PROG == 0 {
         return Ok(false);
@@ -86,7 +105,10 @@ fn map_values(fd: &MapFd, map: &Map, frozen: bool) -> Result<Option<(usize, Mapp
         return Ok(None);
     }
     let stride = (map.value_size as usize).next_multiple_of(8);
-    let len = stride.checked_mul(map.max_entries as usize).ok_or(Errno::TOOBIG)?.next_multiple_of(page_size());
+    let len = stride
+        .checked_mul(map.max_entries as usize)
+        .ok_or(Errno::TOOBIG)?
+        .next_multiple_of(page_size());
     match Mapping::shared(fd.as_fd(), 0, len, !frozen) {
         Ok(memory) => Ok(Some((stride, memory))),
         // Before Linux 5.5 the flag was taken away; system calls do.
@@ -96,7 +118,13 @@ fn map_values(fd: &MapFd, map: &Map, frozen: bool) -> Result<Option<(usize, Mapp
 }
 
 /// Why the kernel did not create the map.
-fn refusal(context: &str, map: &Map, attr: &MapCreate, per_cpu: Option<usize>, errno: Errno) -> Error {
+fn refusal(
+    context: &str,
+    map: &Map,
+    attr: &MapCreate,
+    per_cpu: Option<usize>,
+    errno: Errno,
+) -> Error {
     let explain = |text: String| Error {
         kind: ErrorKind::Other(text),
         context: context.into(),

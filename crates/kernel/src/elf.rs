@@ -30,6 +30,8 @@ pub struct Elf {
 /// A function in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UserFunction {
+    /// Its address in the file's own address space, as `nm` prints it.
+    pub address: u64,
     /// Where it begins in the file.
     pub offset: u64,
     /// Its length, 0 if it is not told.
@@ -63,7 +65,8 @@ impl Elf {
         if !bytes.as_ref().starts_with(b"\x7fELF") {
             return Err(other(context(), "it is not an ELF file"));
         }
-        let elf = object::File::parse(bytes.as_ref()).map_err(|e| other(context(), e.to_string()))?;
+        let elf =
+            object::File::parse(bytes.as_ref()).map_err(|e| other(context(), e.to_string()))?;
         let debug = match elf.symbols().next() {
             Some(_) => None,
             None => debug_files(path, &elf).iter().find_map(|p| map(p).ok()),
@@ -81,7 +84,9 @@ impl Elf {
         let debug = self.debug.as_ref().and_then(|d| object::File::parse(d.as_ref()).ok());
         let debug_symbols = debug.iter().flat_map(|d| d.symbols());
         for symbol in elf.dynamic_symbols().chain(elf.symbols()).chain(debug_symbols) {
-            let function = symbol.kind() == SymbolKind::Text && !symbol.is_undefined() && symbol.address() != 0;
+            let function = symbol.kind() == SymbolKind::Text
+                && !symbol.is_undefined()
+                && symbol.address() != 0;
             if function
                 && let Ok(name) = symbol.name()
                 && f(name, symbol.address(), symbol.size())
@@ -98,7 +103,12 @@ impl Elf {
         let mut found = None;
         self.each_function(&elf, &mut |n, address, size| {
             if n == name {
-                found = offset_of(&segments, address).map(|offset| UserFunction { offset, size, name: n.into() });
+                found = offset_of(&segments, address).map(|offset| UserFunction {
+                    address,
+                    offset,
+                    size,
+                    name: n.into(),
+                });
             }
             found.is_some()
         });
@@ -111,7 +121,12 @@ impl Elf {
         let segments = segments(&elf);
         let mut all = Vec::new();
         self.each_function(&elf, &mut |name, address, size| {
-            all.extend(offset_of(&segments, address).map(|offset| UserFunction { offset, size, name: name.into() }));
+            all.extend(offset_of(&segments, address).map(|offset| UserFunction {
+                address,
+                offset,
+                size,
+                name: name.into(),
+            }));
             false
         });
         all.sort_unstable();
@@ -170,7 +185,10 @@ mod tests {
         let exe = std::env::current_exe().unwrap();
         let elf = Elf::open(&exe).unwrap();
         let all = elf.functions().unwrap();
-        let function = all.iter().find(|f| f.name.contains("own_functions_are_found")).expect("this very test");
+        let function = all
+            .iter()
+            .find(|f| f.name.contains("own_functions_are_found"))
+            .expect("this very test");
         assert_eq!(elf.symbol(&function.name).unwrap().offset, function.offset);
         assert!(function.size > 0);
         assert!(elf.symbol("no such function").is_err());

@@ -51,16 +51,24 @@ pub(crate) fn unsupported(
     instead: impl Into<String>,
 ) -> Error {
     let (feature, needs, instead) = (feature.into(), needs.into(), instead.into());
-    Error { kind: ErrorKind::Unsupported { feature, needs, instead }, context: context.into(), errno: None }
+    Error {
+        kind: ErrorKind::Unsupported { feature, needs, instead },
+        context: context.into(),
+        errno: None,
+    }
 }
 
 /// A permission that bpf(2) or perf_event_open(2) denies: says which one would do, from what the system tells about itself.
 pub(crate) fn permission(context: &str, errno: Errno) -> Error {
-    let mut why = String::from("run as root, or with CAP_BPF and CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN)");
+    let mut why = String::from(
+        "run as root, or with CAP_BPF and CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN)",
+    );
     if let Ok(text) = std::fs::read_to_string("/sys/kernel/security/lockdown")
         && text.contains("[confidentiality]")
     {
-        why = "the kernel is locked down (confidentiality mode), which forbids tracing even to root".into();
+        why =
+            "the kernel is locked down (confidentiality mode), which forbids tracing even to root"
+                .into();
     } else if rustix::process::geteuid().is_root() {
         why = "root's capabilities are reduced here, as in a container: CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, are needed".into();
     }

@@ -27,7 +27,12 @@ pub(crate) fn target(version: Version) -> Target {
         target = target.without(Feature::KprobePmu);
         if !tracing_file("kprobe_events") {
             // The kernel compiles kprobe_multi only beside the rest of kprobes' events in practice.
-            for feature in [Feature::Kprobe, Feature::KprobeMulti, Feature::KprobeSession, Feature::KprobeOverride] {
+            for feature in [
+                Feature::Kprobe,
+                Feature::KprobeMulti,
+                Feature::KprobeSession,
+                Feature::KprobeOverride,
+            ] {
                 target = target.without(feature);
             }
         }
@@ -35,14 +40,25 @@ pub(crate) fn target(version: Version) -> Target {
     if !Path::new(EVENT_SOURCES).join("uprobe").exists() {
         target = target.without(Feature::UprobePmu);
         if !tracing_file("uprobe_events") {
-            let all = [Feature::Uprobe, Feature::UprobeRefCtr, Feature::UprobeMulti, Feature::UprobeSession];
+            let all = [
+                Feature::Uprobe,
+                Feature::UprobeRefCtr,
+                Feature::UprobeMulti,
+                Feature::UprobeSession,
+            ];
             for feature in all.into_iter().chain([Feature::SleepableUprobe]) {
                 target = target.without(feature);
             }
         }
     }
     if !Path::new(crate::kernel::VMLINUX_BTF).exists() {
-        for feature in [Feature::VmlinuxBtf, Feature::Fentry, Feature::Kfuncs, Feature::TaskBtf, Feature::BpfIter] {
+        for feature in [
+            Feature::VmlinuxBtf,
+            Feature::Fentry,
+            Feature::Kfuncs,
+            Feature::TaskBtf,
+            Feature::BpfIter,
+        ] {
             target = target.without(feature);
         }
     }

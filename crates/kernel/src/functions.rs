@@ -19,12 +19,18 @@ impl Kernel {
     ///
     /// This costs 50 to 200 ms: ask only for a wildcard or a listing.
     pub fn functions(&self) -> Result<Vec<KernelFunction>, Error> {
-        let traced = self.tracefs().ok().and_then(|t| t.filter_functions()).filter(|list| !list.is_empty());
+        let traced =
+            self.tracefs().ok().and_then(|t| t.filter_functions()).filter(|list| !list.is_empty());
         let mut all: Vec<KernelFunction> = match traced {
-            Some(list) => list.into_iter().map(|(name, module)| KernelFunction { name, module }).collect(),
+            Some(list) => {
+                list.into_iter().map(|(name, module)| KernelFunction { name, module }).collect()
+            }
             None => {
                 let symbols = Kallsyms::read()?;
-                let view = |s: crate::KernelSymbol<'_>| KernelFunction { name: s.name.into(), module: s.module.map(Into::into) };
+                let view = |s: crate::KernelSymbol<'_>| KernelFunction {
+                    name: s.name.into(),
+                    module: s.module.map(Into::into),
+                };
                 symbols.functions().filter(|s| probeable(s.name)).map(view).collect()
             }
         };
@@ -40,7 +46,10 @@ impl Kernel {
             // Each is a tracepoint of its own, but for the system calls, which share two.
             Err(_) => {
                 let all = self.tracefs()?.all_tracepoints()?;
-                all.into_iter().filter(|(category, _)| category != "syscalls").map(|(_, name)| name).collect()
+                all.into_iter()
+                    .filter(|(category, _)| category != "syscalls")
+                    .map(|(_, name)| name)
+                    .collect()
             }
         };
         names.sort_unstable();
@@ -52,7 +61,10 @@ impl Kernel {
 /// Whether a text symbol may be a function's: what compilers and the kernel's build generate is left out.
 fn probeable(name: &str) -> bool {
     const NOT: [&str; 6] = ["__pfx_", "__cfi_", "__kstrtab", "__ksymtab", "__SCT__", "__bpf_prog"];
-    !name.is_empty() && !NOT.iter().any(|p| name.starts_with(p)) && !name.contains(".cold") && !name.starts_with('.')
+    !name.is_empty()
+        && !NOT.iter().any(|p| name.starts_with(p))
+        && !name.contains(".cold")
+        && !name.starts_with('.')
 }
 
 #[cfg(test)]
@@ -61,9 +73,14 @@ mod tests {
 
     #[test]
     fn generated_symbols_are_no_functions() {
-        for (name, expected) in
-            [("do_exit", true), ("__pfx_do_exit", false), ("f.cold", false), ("f.isra.0", true), ("", false), ("__SCT__x", false)]
-        {
+        for (name, expected) in [
+            ("do_exit", true),
+            ("__pfx_do_exit", false),
+            ("f.cold", false),
+            ("f.isra.0", true),
+            ("", false),
+            ("__SCT__x", false),
+        ] {
             assert_eq!(probeable(name), expected, "{name}");
         }
     }

@@ -48,7 +48,8 @@ impl Kallsyms {
         let mut symbols = Vec::with_capacity(text.len() / 45);
         let mut start = 0;
         while start < text.len() && start < u32::MAX as usize {
-            let end = text[start..].iter().position(|&b| b == b'\n').map_or(text.len(), |n| start + n);
+            let end =
+                text[start..].iter().position(|&b| b == b'\n').map_or(text.len(), |n| start + n);
             symbols.extend(line(&text, start..end));
             start = end + 1;
         }
@@ -81,15 +82,21 @@ impl Kallsyms {
 
     /// The address of a symbol; the first one of that name.
     pub fn address(&self, name: &str) -> Option<u64> {
-        self.symbols.iter().map(|s| self.view(s)).find(|s| s.name == name && s.address != 0).map(|s| s.address)
+        self.symbols
+            .iter()
+            .map(|s| self.view(s))
+            .find(|s| s.name == name && s.address != 0)
+            .map(|s| s.address)
     }
 
     fn view(&self, s: &Symbol) -> KernelSymbol<'_> {
         let name = s.name as usize;
-        let text = |range: Range<usize>| self.text.get(range).and_then(|b| std::str::from_utf8(b).ok());
+        let text =
+            |range: Range<usize>| self.text.get(range).and_then(|b| std::str::from_utf8(b).ok());
         let end = name + s.name_len as usize;
         // After the name: a tab, a bracket, the module.
-        let module = (s.module_len > 0).then(|| text(end + 2..end + 2 + s.module_len as usize)).flatten();
+        let module =
+            (s.module_len > 0).then(|| text(end + 2..end + 2 + s.module_len as usize)).flatten();
         KernelSymbol { address: s.address, name: text(name..end).unwrap_or_default(), module }
     }
 }
@@ -105,7 +112,10 @@ fn line(text: &[u8], range: Range<usize>) -> Option<Symbol> {
     let kind = *bytes.get(space + 1)?;
     let name = bytes.get(space + 3..).filter(|n| !n.is_empty() && bytes[space + 2] == b' ')?;
     let name_len = name.iter().position(|&b| b == b'\t').unwrap_or(name.len());
-    let module = name.get(name_len + 1..).and_then(|m| m.strip_prefix(b"[")).and_then(|m| m.strip_suffix(b"]"));
+    let module = name
+        .get(name_len + 1..)
+        .and_then(|m| m.strip_prefix(b"["))
+        .and_then(|m| m.strip_suffix(b"]"));
     Some(Symbol {
         address,
         name: (range.start + space + 3) as u32,
@@ -133,7 +143,10 @@ mod tests {
     fn symbols_by_name_address_and_kind() {
         let k = Kallsyms::parse(TEXT.into());
         let names: Vec<_> = k.functions().map(|s| (s.name, s.module)).collect();
-        assert_eq!(names, [("_text", None), ("first", None), ("second", None), ("in_module", Some("nf_tables"))]);
+        assert_eq!(
+            names,
+            [("_text", None), ("first", None), ("second", None), ("in_module", Some("nf_tables"))]
+        );
         assert_eq!(k.address("second"), Some(0xffff_ffff_8100_0100));
         assert_eq!(k.address("missing"), None);
         for (address, expected) in [

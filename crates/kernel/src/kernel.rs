@@ -43,6 +43,18 @@ impl Kernel {
         })))
     }
 
+    /// The same kernel, used as if it offered only `target`: so that the ways for older kernels are tried on a newer one.
+    #[must_use]
+    pub fn with_target(self, target: Target) -> Kernel {
+        Kernel(Arc::new(Inner {
+            version: target.version().unwrap_or(self.0.version),
+            target,
+            possible: self.0.possible.clone(),
+            tracefs: self.0.tracefs.clone(),
+            btf: self.0.btf.clone(),
+        }))
+    }
+
     /// Its version.
     pub fn version(&self) -> Version {
         self.0.version
@@ -139,7 +151,11 @@ fn read_whole(mut file: File) -> std::io::Result<Vec<u8>> {
 }
 
 /// Turns "the kernel does not know this" into the version that does.
-pub(crate) fn since(target: &Target, item: impl Into<skep_abi::Item>, context: &str) -> Option<Error> {
+pub(crate) fn since(
+    target: &Target,
+    item: impl Into<skep_abi::Item>,
+    context: &str,
+) -> Option<Error> {
     let unsupported = target.require(item).err()?;
     Some(Error {
         kind: ErrorKind::Unsupported {

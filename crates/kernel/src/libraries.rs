@@ -37,7 +37,11 @@ pub fn resolve_binary(name: &str) -> Result<PathBuf, Error> {
         true => library().or_else(|| command(name)),
         false => command(name).or_else(library).or_else(|| resolve_library(&format!("lib{name}"))),
     };
-    found.ok_or_else(|| not_found(format!("executable or library `{name}` (looked for in PATH and {CACHE}; a path works too)")))
+    found.ok_or_else(|| {
+        not_found(format!(
+            "executable or library `{name}` (looked for in PATH and {CACHE}; a path works too)"
+        ))
+    })
 }
 
 /// The library of that name: `libc`, `libc.so` and `libc.so.6` are the same.
@@ -48,7 +52,9 @@ pub fn resolve_library(name: &str) -> Option<PathBuf> {
     let cached = std::fs::read(CACHE).ok().and_then(|cache| {
         let entries = || entries(&cache).filter(|(_, path)| Path::new(path).exists());
         let exact = entries().find(|(key, _)| *key == OsStr::new(name));
-        exact.or_else(|| entries().find(|(key, _)| matches(key.as_bytes(), name))).map(|(_, path)| PathBuf::from(path))
+        exact
+            .or_else(|| entries().find(|(key, _)| matches(key.as_bytes(), name)))
+            .map(|(_, path)| PathBuf::from(path))
     });
     cached.or_else(|| DIRECTORIES.iter().find_map(|dir| in_directory(Path::new(dir), name)))
 }
@@ -102,10 +108,12 @@ const NATIVE: u32 = if cfg!(target_arch = "x86_64") {
 };
 
 fn command(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into());
-    std::env::split_paths(&path).filter(|d| d.is_absolute()).map(|d| d.join(name)).find(|p| {
-        p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    })
+    let path = std::env::var_os("PATH")
+        .unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".into());
+    std::env::split_paths(&path)
+        .filter(|d| d.is_absolute())
+        .map(|d| d.join(name))
+        .find(|p| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
 }
 
 #[cfg(test)]

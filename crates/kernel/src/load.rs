@@ -109,7 +109,10 @@ fn load_btf(kernel: &Kernel, object: &Object, notes: &mut Vec<String>) -> Option
     let text = log_text(log);
     // Without the privilege the programs fail too, and say it better.
     if errno != Errno::PERM {
-        notes.push(format!("the kernel does not take the object's types ({errno}): {}", text.trim()));
+        notes.push(format!(
+            "the kernel does not take the object's types ({errno}): {}",
+            text.trim()
+        ));
     }
     None
 }
@@ -136,13 +139,20 @@ fn prepare(
     }
     let mut insns = p.insns.clone();
     for r in &p.relocs {
-        relocate(kernel, &mut insns, r, maps).map_err(|e| Error { context: format!("{}: {}", context(), e.context), ..e })?;
+        relocate(kernel, &mut insns, r, maps)
+            .map_err(|e| Error { context: format!("{}: {}", context(), e.context), ..e })?;
     }
-    let license = CString::new(object.license.as_str()).map_err(|_| other(context(), "the licence has a NUL byte"))?;
+    let license = CString::new(object.license.as_str())
+        .map_err(|_| other(context(), "the licence has a NUL byte"))?;
     let version = kernel.version();
-    let lines = p.lines.iter().map(|l| [l.insn_off, l.file_name_off, l.line_off, line_col(l.line, l.col)]);
+    let lines =
+        p.lines.iter().map(|l| [l.insn_off, l.file_name_off, l.line_off, line_col(l.line, l.col)]);
     let has_types = !p.funcs.is_empty() && kernel.target().has(Feature::FuncInfo);
-    let btf = btf.filter(|_| has_types).map(|fd| fd.try_clone_to_owned()).transpose().map_err(|e| crate::error::io(context(), &e))?;
+    let btf = btf
+        .filter(|_| has_types)
+        .map(|fd| fd.try_clone_to_owned())
+        .transpose()
+        .map_err(|e| crate::error::io(context(), &e))?;
     Ok(Prepared {
         attr: attr::ProgLoad {
             prog_type: p.kind.raw(),
@@ -165,7 +175,12 @@ fn line_col(line: u32, col: u32) -> u32 {
     line.min((1 << 22) - 1) << 10 | col.min((1 << 10) - 1)
 }
 
-fn relocate(kernel: &Kernel, insns: &mut [Insn], r: &Reloc, maps: &[KernelMap]) -> Result<(), Error> {
+fn relocate(
+    kernel: &Kernel,
+    insns: &mut [Insn],
+    r: &Reloc,
+    maps: &[KernelMap],
+) -> Result<(), Error> {
     let at = r.insn as usize;
     let bad = |what: &str| other(format!("relocation of instruction {at}"), what);
     let map_fd = |m: MapRef| {
@@ -195,7 +210,9 @@ fn relocate(kernel: &Kernel, insns: &mut [Insn], r: &Reloc, maps: &[KernelMap]) 
 
 fn kfunc_id(kernel: &Kernel, name: &str) -> Result<i32, Error> {
     let btf = kernel.vmlinux_btf()?;
-    let id = btf.find(name, skep_btf::Kind::Func).ok_or_else(|| not_found(format!("kernel function `{name}`")))?;
+    let id = btf
+        .find(name, skep_btf::Kind::Func)
+        .ok_or_else(|| not_found(format!("kernel function `{name}`")))?;
     Ok(id.0 as i32)
 }
 
@@ -246,23 +263,39 @@ fn load_program(
     notes: &mut Vec<String>,
 ) -> Result<KernelProgram, Error> {
     let mut result = prepared.load();
-    if matches!(result, Err((Errno::TOOBIG, ref log)) if log.is_empty()) && kernel.version() < Version::new(5, 0) {
+    if matches!(result, Err((Errno::TOOBIG, ref log)) if log.is_empty())
+        && kernel.version() < Version::new(5, 0)
+    {
         // The kernel's `union bpf_attr` ends before what we have set.
         prepared.attr.prog_name = [0; BPF_OBJ_NAME_LEN];
         prepared.btf = None;
-        notes.push(format!("program `{}` is loaded without name and types, which this kernel does not know", p.name));
+        notes.push(format!(
+            "program `{}` is loaded without name and types, which this kernel does not know",
+            p.name
+        ));
         result = prepared.load();
     }
     let fd = result.map_err(|(e, log)| refusal(index, &p.name, e, log))?;
     let source = (p.kind == ProgType::Kprobe && p.expected_attach.is_none()).then_some(prepared);
-    Ok(KernelProgram { name: p.name.clone(), kind: p.kind, fd, index, source, multi: OnceLock::new() })
+    Ok(KernelProgram {
+        name: p.name.clone(),
+        kind: p.kind,
+        fd,
+        index,
+        source,
+        multi: OnceLock::new(),
+    })
 }
 
 /// Why a program was refused: by the verifier, if it wrote a log.
 fn refusal(program: usize, name: &str, errno: Errno, log: String) -> Error {
     let context = format!("load program `{name}`");
     if !log.trim().is_empty() {
-        return Error { kind: ErrorKind::Rejected { program, log }, context, errno: Some(errno.raw_os_error()) };
+        return Error {
+            kind: ErrorKind::Rejected { program, log },
+            context,
+            errno: Some(errno.raw_os_error()),
+        };
     }
     match errno {
         Errno::PERM => permission(&context, errno),
@@ -322,7 +355,8 @@ impl KernelObject {
         let fds = [Some(p.fd()), p.multi.get().map(OwnedFd::as_fd)];
         let mut sum = RunStats::default();
         for fd in fds.into_iter().flatten() {
-            let info = bpf::prog_info(fd).map_err(|e| os(format!("read the counters of program `{}`", p.name), e))?;
+            let info = bpf::prog_info(fd)
+                .map_err(|e| os(format!("read the counters of program `{}`", p.name), e))?;
             sum.runs += info.run_cnt;
             sum.nanoseconds += info.run_time_ns;
             sum.missed += info.recursion_misses;
@@ -333,7 +367,8 @@ impl KernelObject {
     /// The id under which bpftool shows a program.
     pub fn program_id(&self, program: usize) -> Result<u32, Error> {
         let p = self.program(program)?;
-        let info = bpf::prog_info(p.fd()).map_err(|e| os(format!("read the id of program `{}`", p.name), e))?;
+        let info = bpf::prog_info(p.fd())
+            .map_err(|e| os(format!("read the id of program `{}`", p.name), e))?;
         Ok(info.id)
     }
 
@@ -357,7 +392,12 @@ impl Loaded for KernelObject {
         let context = format!("run program `{}` once", p.name);
         if p.kind == ProgType::RawTracepoint && self.kernel.version() < Version::new(5, 10) {
             let instead = "trace an event that the process makes itself";
-            return Err(crate::error::unsupported(context, "running a raw tracepoint program by hand", "Linux 5.10", instead));
+            return Err(crate::error::unsupported(
+                context,
+                "running a raw tracepoint program by hand",
+                "Linux 5.10",
+                instead,
+            ));
         }
         bpf::test_run(p.fd(), ctx).map_err(|e| match e {
             Errno::PERM => permission(&context, e),
@@ -370,7 +410,10 @@ impl Loaded for KernelObject {
         match map.kind() {
             skep_abi::MapType::Ringbuf => Ok(Box::new(RingBuffer::open(map)?)),
             skep_abi::MapType::PerfEventArray => Ok(Box::new(PerfBuffer::open(map)?)),
-            other_kind => Err(other(format!("read events of map `{}`", map.name()), format!("a {other_kind} has none"))),
+            other_kind => Err(other(
+                format!("read events of map `{}`", map.name()),
+                format!("a {other_kind} has none"),
+            )),
         }
     }
 }

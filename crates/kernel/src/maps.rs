@@ -5,8 +5,8 @@
 //! fails with `ENOSPC` and is repeated with a larger one. What is read is not a snapshot: entries added or removed meanwhile may
 //! or may not be seen, but an entry that stays is seen once (key by key: at least once).
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use skep_abi::MapType;
@@ -47,8 +47,24 @@ enum Take {
 }
 
 impl KernelMap {
-    pub(crate) fn new(name: &str, kind: MapType, fd: MapFd, entries: u32, cpus: usize, values: Option<(usize, Mapping)>) -> Self {
-        KernelMap { name: name.into(), kind, fd, entries, cpus, values, batches: AtomicBool::new(true) }
+    pub(crate) fn new(
+        name: &str,
+        kind: MapType,
+        fd: MapFd,
+        entries: u32,
+        cpus: usize,
+        values: Option<(usize, Mapping)>,
+        batches: bool,
+    ) -> Self {
+        KernelMap {
+            name: name.into(),
+            kind,
+            fd,
+            entries,
+            cpus,
+            values,
+            batches: AtomicBool::new(batches),
+        }
     }
 
     /// Its type.
@@ -102,8 +118,11 @@ impl KernelMap {
         let (mut keys, mut values) = (vec![0; room * key_len], vec![0; room * value_len]);
         let mut pos: Option<BatchPos> = None;
         loop {
-            let (n, result) = self.fd.lookup_batch(&mut pos, &mut keys, &mut values, take == Take::Remove);
-            for (key, value) in keys.chunks_exact(key_len).zip(values.chunks_exact(value_len)).take(n) {
+            let (n, result) =
+                self.fd.lookup_batch(&mut pos, &mut keys, &mut values, take == Take::Remove);
+            for (key, value) in
+                keys.chunks_exact(key_len).zip(values.chunks_exact(value_len)).take(n)
+            {
                 f(key, value);
             }
             match result {
@@ -161,7 +180,9 @@ impl KernelMap {
         while !left.is_empty() {
             let n = chunk.min(left.len() / key_len);
             let (mut done, result) = match self.batches.load(Ordering::Relaxed) {
-                true => self.fd.update_batch(&left[..n * key_len], &values[..n * value.len()], flags),
+                true => {
+                    self.fd.update_batch(&left[..n * key_len], &values[..n * value.len()], flags)
+                }
                 false => (0, Err(Errno::NOTSUP)),
             };
             if let Err(e) = result {
@@ -180,7 +201,11 @@ impl KernelMap {
     }
 
     /// Reads or writes a part of the only value by whole look-up and update.
-    fn whole_value(&self, off: u32, len: usize) -> Result<(Vec<u8>, std::ops::Range<usize>), Error> {
+    fn whole_value(
+        &self,
+        off: u32,
+        len: usize,
+    ) -> Result<(Vec<u8>, std::ops::Range<usize>), Error> {
         let mut value = vec![0; self.fd.value_len()];
         let start = off as usize;
         let range = start..start.saturating_add(len);
@@ -252,7 +277,10 @@ impl Map for KernelMap {
         let key_len = self.fd.key_len().max(1);
         let mut left = &all[..];
         while !left.is_empty() {
-            let (done, result) = self.fd.delete_batch(left);
+            let (done, result) = match self.batches.load(Ordering::Relaxed) {
+                true => self.fd.delete_batch(left),
+                false => (0, Err(Errno::NOTSUP)),
+            };
             left = left.get(done * key_len..).unwrap_or_default();
             // Without batches, or at a key that has gone: one alone.
             if result.is_err() && !left.is_empty() {

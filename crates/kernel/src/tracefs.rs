@@ -35,7 +35,12 @@ impl Tracefs {
         if !Path::new(root).exists() {
             let needs = "CONFIG_FTRACE or CONFIG_TRACING";
             let context = "find the tracing file system";
-            return Err(crate::error::unsupported(context, "tracefs", needs, "in a container, bind-mount the host's /sys/kernel/tracing"));
+            return Err(crate::error::unsupported(
+                context,
+                "tracefs",
+                needs,
+                "in a container, bind-mount the host's /sys/kernel/tracing",
+            ));
         }
         let target = CString::new(root).map_err(|e| other("mount tracefs", e.to_string()))?;
         match mount(c"tracefs", &target) {
@@ -84,8 +89,11 @@ impl Tracefs {
     pub fn all_tracepoints(&self) -> Result<Vec<(String, String)>, Error> {
         let path = self.root.join("available_events");
         let text = fs::read_to_string(&path).map_err(|e| self.denied(&path, &e))?;
-        let mut all: Vec<_> =
-            text.lines().filter_map(|l| l.split_once(':')).map(|(c, n)| (c.to_string(), n.to_string())).collect();
+        let mut all: Vec<_> = text
+            .lines()
+            .filter_map(|l| l.split_once(':'))
+            .map(|(c, n)| (c.to_string(), n.to_string()))
+            .collect();
         all.sort_unstable();
         Ok(all)
     }
@@ -98,7 +106,12 @@ impl Tracefs {
     /// The number under which perf_event_open knows a tracepoint.
     pub fn id(&self, category: &str, name: &str) -> Result<u64, Error> {
         let text = self.read(category, name, "id")?;
-        let bad = || other(format!("read the id of tracepoint {category}:{name}"), format!("{:?} is no number", text.trim()));
+        let bad = || {
+            other(
+                format!("read the id of tracepoint {category}:{name}"),
+                format!("{:?} is no number", text.trim()),
+            )
+        };
         text.trim().parse().map_err(|_| bad())
     }
 
@@ -131,7 +144,11 @@ impl Tracefs {
     }
 
     fn path(&self, category: &str, name: Option<&str>) -> Result<PathBuf, Error> {
-        let good = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) && !s.starts_with('.');
+        let good = |s: &str| {
+            !s.is_empty()
+                && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+                && !s.starts_with('.')
+        };
         if !good(category) || !name.is_none_or(good) {
             return Err(not_found(format!("tracepoint {category}:{}", name.unwrap_or("*"))));
         }
@@ -142,8 +159,10 @@ impl Tracefs {
     pub(crate) fn append(&self, file: &str, line: &[u8]) -> Result<(), Error> {
         use std::io::Write;
         let path = self.root.join(file);
-        let context = || format!("write to {}: {}", path.display(), String::from_utf8_lossy(line).trim_end());
-        let mut f = fs::OpenOptions::new().append(true).open(&path).map_err(|e| io(context(), &e))?;
+        let context =
+            || format!("write to {}: {}", path.display(), String::from_utf8_lossy(line).trim_end());
+        let mut f =
+            fs::OpenOptions::new().append(true).open(&path).map_err(|e| io(context(), &e))?;
         f.write_all(line).map_err(|e| io(context(), &e))
     }
 }
@@ -153,7 +172,8 @@ fn filter_function(line: &str) -> Option<(String, Option<String>)> {
     let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
     let module = rest.trim().strip_prefix('[').and_then(|r| r.strip_suffix(']'));
     // The kernel writes this where a function was dropped after boot.
-    (!name.is_empty() && !name.starts_with("__ftrace_invalid_address__")).then(|| (name.into(), module.map(Into::into)))
+    (!name.is_empty() && !name.starts_with("__ftrace_invalid_address__"))
+        .then(|| (name.into(), module.map(Into::into)))
 }
 
 fn directories(path: &Path) -> Result<Vec<String>, Error> {
@@ -175,9 +195,24 @@ mod tests {
     #[test]
     fn names_cannot_leave_the_directory() {
         let t = Tracefs { root: "/t".into() };
-        assert_eq!(t.path("sched", Some("sched_switch")).unwrap(), Path::new("/t/events/sched/sched_switch"));
-        for (category, name) in [("..", "x"), ("a", "../b"), ("", "x"), ("a", ""), ("a/b", "c"), ("a", "b\0"), (".", "id")] {
-            assert_eq!(t.path(category, Some(name)).unwrap_err().kind, ErrorKind::NotFound, "{category}:{name}");
+        assert_eq!(
+            t.path("sched", Some("sched_switch")).unwrap(),
+            Path::new("/t/events/sched/sched_switch")
+        );
+        for (category, name) in [
+            ("..", "x"),
+            ("a", "../b"),
+            ("", "x"),
+            ("a", ""),
+            ("a/b", "c"),
+            ("a", "b\0"),
+            (".", "id"),
+        ] {
+            assert_eq!(
+                t.path(category, Some(name)).unwrap_err().kind,
+                ErrorKind::NotFound,
+                "{category}:{name}"
+            );
         }
     }
 

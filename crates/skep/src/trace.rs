@@ -9,7 +9,8 @@ use skep_trace::check::{self, check};
 use skep_trace::hir::Hir;
 use skep_trace::lower::lower;
 use skep_trace::plan::Plan;
-use skep_trace::run::{self, Control, Runner};
+use skep_trace::run::output::{Buffering as Flush, Layout};
+use skep_trace::run::session::{self, Control, Runner};
 use skep_trace::syntax::ast::{Item, Script};
 use skep_trace::syntax::diag::{Diagnostics, Level, decode_source, render};
 use skep_trace::syntax::parser::parse;
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<u8, String> {
     let (script, diagnostics) = parse(&source.text, &source.params);
     report(&diagnostics, &source, args)?;
     if wants(args, Stage::Ast) {
-        show(&print::tree(&script))?;
+        show(&print::dump(&script))?;
         if args.debug == [Stage::Ast] {
             return Ok(0);
         }
@@ -86,7 +87,7 @@ fn read_source(args: &TraceArgs) -> Result<Source, String> {
         }
         (None, None) => return Err("no script: give a file, or a program with -e (see --help)".into()),
     };
-    let mut text = decode_source(&bytes, &name).map_err(|d| d.to_string())?;
+    let mut text = decode_source(bytes).map_err(|e| format!("{name}: {e}"))?;
     if !args.include.is_empty() {
         let lines: String = args.include.iter().map(|f| format!("#include \"{f}\"\n")).collect();
         text.insert_str(0, &lines);
@@ -106,8 +107,7 @@ fn report(diagnostics: &Diagnostics, source: &Source, args: &TraceArgs) -> Resul
         return Ok(());
     }
     let failed = diagnostics.has_errors();
-    let quiet = args.no_warnings || (args.quiet && !failed);
-    let kept = if quiet { diagnostics.only(Level::Error) } else { diagnostics.clone() };
+    let kept = if args.no_warnings { diagnostics.only(Level::Error) } else { diagnostics.clone() };
     let text = render(&kept, &source.name, &source.text, io::stderr().is_terminal());
     if failed {
         return Err(text.trim_end().to_string());
@@ -153,7 +153,7 @@ fn compile(
         .map_err(|e| format!("{}: {e}", source.name))?;
     if wants(args, Stage::Ir) {
         show(&format!("{module}"))?;
-        skep_codegen::optimize(&mut module).map_err(|e| e.to_string())?;
+        skep_codegen::optimize_module(&mut module);
         show(&format!("; after the passes\n{module}"))?;
     }
     let object = skep_codegen::compile(&module, target).map_err(|e| format!("{}: {e}", source.name))?;
@@ -181,7 +181,7 @@ fn show(text: &str) -> Result<(), String> {
 fn refused(error: &Error, object: &skep_object::Object, source: &Source) -> String {
     let ErrorKind::Rejected { program, log } = &error.kind else { return error.to_string() };
     let Some(program) = object.programs.get(*program) else { return error.to_string() };
-    let rejection = skep_kernel::Rejection::of(program, log);
+    let rejection = skep_engine::Rejection::of(program, log);
     let line = rejection.line.and_then(|n| Some((n, source.text.lines().nth(n as usize - 1)?)));
     let mut text = format!("the kernel's verifier rejected the program of `{}`", program.name);
     if let Some((n, line)) = line {
@@ -202,16 +202,16 @@ fn session(
     args: &TraceArgs,
     child: Option<&mut Child>,
 ) -> Result<u8, String> {
-    let options = run::Options {
+    let options = session::Options {
         layout: match args.format {
-            Format::Text => run::Layout::Text,
-            Format::Json => run::Layout::Json,
+            Format::Text => Layout::Text,
+            Format::Json => Layout::Json,
         },
         buffering: match args.buffering {
-            Some(Buffering::Line) => run::Buffering::Line,
-            Some(Buffering::Full) => run::Buffering::Full,
-            Some(Buffering::None) => run::Buffering::None,
-            None => run::Buffering::default(),
+            Some(Buffering::Line) => Flush::Line,
+            Some(Buffering::Full) => Flush::Full,
+            Some(Buffering::None) => Flush::None,
+            None => Flush::default(),
         },
         quiet: args.quiet,
         allow_unsafe: args.unsafe_mode,

@@ -13,6 +13,7 @@ pub mod loss;
 pub mod maps;
 pub mod number;
 pub mod output;
+pub mod processes;
 pub mod resolve;
 pub mod session;
 pub mod symbols;

@@ -1,6 +1,8 @@
 //! From allocated registers to instructions: moves, spills, the frame, jumps and their distances.
 
-use regalloc2::{Allocation, Block as RaBlock, Edit, Function as _, Inst as RaInst, InstOrEdit, Output};
+use regalloc2::{
+    Allocation, Block as RaBlock, Edit, Function as _, Inst as RaInst, InstOrEdit, Output,
+};
 use skep_isa::{AluOp, Insn, JmpOp, Reg, Size, Src};
 
 use super::machine::{Link, MFunc, Op};
@@ -143,7 +145,12 @@ impl Emitter<'_> {
             Op::Branch { op, imm } => {
                 let right = imm.map_or_else(|| Src::Reg(self.operand(last, 1)), Src::Imm);
                 let make = |op| Insn::jmp64(op, self.operand(last, 0), right, 0);
-                End::If { insn: make(op), negated: negated(op).map(make), then: succ(0), els: succ(1) }
+                End::If {
+                    insn: make(op),
+                    negated: negated(op).map(make),
+                    then: succ(0),
+                    els: succ(1),
+                }
             }
             _ => End::Ret,
         }
@@ -190,8 +197,12 @@ fn return_early(blocks: &mut [Body]) {
     for b in 0..blocks.len() {
         let End::Jump(to) = blocks[b].end else { continue };
         let target = &blocks[to];
-        if matches!(target.end, End::Ret) && target.code.insns.len() <= 1 && target.code.links.is_empty() {
-            let (insns, locs, loc) = (target.code.insns.clone(), target.code.locs.clone(), target.end_loc);
+        if matches!(target.end, End::Ret)
+            && target.code.insns.len() <= 1
+            && target.code.links.is_empty()
+        {
+            let (insns, locs, loc) =
+                (target.code.insns.clone(), target.code.locs.clone(), target.end_loc);
             let block = &mut blocks[b];
             block.code.insns.extend(insns);
             block.code.locs.extend(locs);
@@ -228,7 +239,8 @@ fn assemble(name: &str, blocks: &[Body], long_jumps: bool) -> Result<Code, Error
     for body in blocks {
         targets(&body.end).for_each(|t| used[real[t]] = true);
     }
-    let kept: Vec<usize> = (0..blocks.len()).filter(|&b| used[b] && (b == 0 || real[b] == b)).collect();
+    let kept: Vec<usize> =
+        (0..blocks.len()).filter(|&b| used[b] && (b == 0 || real[b] == b)).collect();
     let mut ends: Vec<Vec<Hop>> = kept
         .iter()
         .enumerate()
@@ -240,7 +252,8 @@ fn assemble(name: &str, blocks: &[Body], long_jumps: bool) -> Result<Code, Error
             break starts;
         }
         if !long_jumps {
-            let what = "32-bit jumps (instruction set v4, Linux 6.6), which a function of this size needs";
+            let what =
+                "32-bit jumps (instruction set v4, Linux 6.6), which a function of this size needs";
             return Err(Error::Unsupported { func: name.to_owned(), what: what.to_owned() });
         }
     };

@@ -60,8 +60,10 @@ fn cold_blocks(func: &Function, cfg: &Cfg) -> Vec<bool> {
     let is = |v: crate::ir::Value, f: fn(&Inst) -> bool| defs[v.0 as usize].as_ref().is_some_and(f);
     let heads = cfg.rpo.iter().filter_map(|&b| match &func.block(b).term {
         Term::Branch { cond, a, b, then, els }
-            if is(*a, |i| matches!(i, Inst::Call(Callee::Helper(h), _) if helpers::is_seldom_null(*h)))
-                && is(*b, |i| matches!(i, Inst::Const(0))) =>
+            if is(
+                *a,
+                |i| matches!(i, Inst::Call(Callee::Helper(h), _) if helpers::is_seldom_null(*h)),
+            ) && is(*b, |i| matches!(i, Inst::Const(0))) =>
         {
             match cond {
                 Cond::Eq => Some(then.block),

@@ -6,7 +6,8 @@ use crate::ir::{BinOp, Function, Inst, InstData, Loc, Value};
 pub(super) fn without_v4(func: &mut Function) {
     for b in 0..func.blocks.len() {
         let insts = std::mem::take(&mut func.blocks[b].insts);
-        let mut out = Expansion { func, insts: Vec::with_capacity(insts.len()), loc: Loc::default() };
+        let mut out =
+            Expansion { func, insts: Vec::with_capacity(insts.len()), loc: Loc::default() };
         for data in insts {
             out.expand(data);
         }
@@ -25,7 +26,9 @@ impl Expansion<'_> {
     fn expand(&mut self, data: InstData) {
         self.loc = data.loc;
         match (data.inst, data.result) {
-            (Inst::Bin(op @ (BinOp::Sdiv | BinOp::Srem), a, b), Some(v)) => self.divide(op, a, b, v),
+            (Inst::Bin(op @ (BinOp::Sdiv | BinOp::Srem), a, b), Some(v)) => {
+                self.divide(op, a, b, v)
+            }
             (Inst::Load { size, signed: true, ptr, off }, Some(v)) if size.bytes() < 8 => {
                 let raw = self.value(Inst::Load { size, signed: false, ptr, off });
                 self.define(v, Inst::Ext { signed: true, bits: size.bytes() as u8 * 8, arg: raw });

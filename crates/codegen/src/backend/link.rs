@@ -21,7 +21,11 @@ pub(crate) fn link(module: &Module, target: &Target) -> Result<Object, Error> {
     Ok(Object { license: module.license.clone(), maps: module.maps.clone(), programs, btf })
 }
 
-fn link_program(program: &ir::Program, target: &Target, debug: &mut Debug<'_>) -> Result<Program, Error> {
+fn link_program(
+    program: &ir::Program,
+    target: &Target,
+    debug: &mut Debug<'_>,
+) -> Result<Program, Error> {
     let mut out = Program {
         name: program.name.clone(),
         kind: program.kind,
@@ -106,7 +110,7 @@ impl<'a> Debug<'a> {
         let count = func.blocks.first().map_or(0, |b| b.params.len());
         let names: Vec<String> = (1..=count).map(|i| format!("arg{i}")).collect();
         let (params, ret, linkage) = if is_main {
-            (vec![Param { name: "ctx", type_id: self.pointer }], self.int, Linkage::Global)
+            (vec![Param { name: "ctx", type_id: self.pointer }], self.int, Linkage::Static)
         } else {
             let param = |name| Param { name, type_id: self.long };
             (names.iter().map(|n| param(n.as_str())).collect(), self.long, Linkage::Static)

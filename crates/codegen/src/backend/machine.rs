@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use regalloc2::{
-    Block as RaBlock, Function as RaFunction, Inst as RaInst, InstRange, MachineEnv, Operand, OperandKind, PReg, PRegSet,
-    RegClass, VReg,
+    Block as RaBlock, Function as RaFunction, Inst as RaInst, InstRange, MachineEnv, Operand,
+    OperandKind, PReg, PRegSet, RegClass, VReg,
 };
 use skep_isa::op::{BPF_ALU, BPF_ALU64};
 use skep_isa::{Insn, JmpOp};

@@ -32,7 +32,8 @@ fn generate(func: &Function, target: &Target) -> Result<Code, Error> {
     let isa = Isa { v4: target.has(Feature::IsaV4), big_endian: cfg!(target_endian = "big") };
     let mut func = func.clone();
     let has_may_goto = func.blocks.iter().any(|b| matches!(b.term, Term::MayGoto { .. }));
-    let unsupported = |what: &str| Error::Unsupported { func: func.name.clone(), what: what.to_owned() };
+    let unsupported =
+        |what: &str| Error::Unsupported { func: func.name.clone(), what: what.to_owned() };
     if has_may_goto && !target.has(Feature::MayGoto) {
         return Err(unsupported("may_goto (Linux 6.9)"));
     }
@@ -44,7 +45,8 @@ fn generate(func: &Function, target: &Target) -> Result<Code, Error> {
     let limit = if has_may_goto { STACK - MAY_GOTO_STACK } else { STACK };
     let (slots, bytes) = place_slots(&func, limit)?;
     let machine = select::select(&func, &order, &slots, isa);
-    let options = RegallocOptions { validate_ssa: cfg!(debug_assertions), ..RegallocOptions::default() };
+    let options =
+        RegallocOptions { validate_ssa: cfg!(debug_assertions), ..RegallocOptions::default() };
     let regs = regalloc2::run(&machine, &machine::machine_env(), &options)
         .map_err(|e| Error::Registers { func: func.name.clone(), what: e.to_string() })?;
     let spills = u32::try_from(regs.num_spillslots).unwrap_or(u32::MAX / 8).saturating_mul(8);

@@ -35,6 +35,7 @@ pub(super) fn select(func: &Function, order: &[Block], slots: &[i32], isa: Isa) 
         uses: func.use_counts(),
         crossing: live::across_calls(func),
         homes: homes(func),
+        bound: bound(func),
         current: Block(0),
         out: MFunc { vregs: func.values as usize, ..MFunc::default() },
         place,
@@ -59,6 +60,30 @@ fn homes(func: &Function) -> Vec<Block> {
     homes
 }
 
+/// Values that become an argument or the result, or the left operand of what does so: they share its register.
+fn bound(func: &Function) -> Vec<bool> {
+    let mut bound = vec![false; func.values as usize];
+    for block in &func.blocks {
+        if let Term::Ret(v) = block.term {
+            bound[v.0 as usize] = true;
+        }
+        for data in block.insts.iter().rev() {
+            let is_bound = data.result.is_some_and(|v| bound[v.0 as usize]);
+            match &data.inst {
+                Inst::Call(_, args) => args.iter().for_each(|a| bound[a.0 as usize] = true),
+                Inst::Bin(_, a, _)
+                | Inst::Neg(a)
+                | Inst::Ext { arg: a, .. }
+                | Inst::Bswap { arg: a, .. } => {
+                    bound[a.0 as usize] |= is_bound;
+                }
+                _ => {}
+            }
+        }
+    }
+    bound
+}
+
 /// Template register: the field is filled in later.
 const ANY: Reg = Reg::R0;
 
@@ -77,6 +102,8 @@ struct Selector<'a> {
     /// Values alive during some call.
     crossing: Vec<bool>,
     homes: Vec<Block>,
+    /// Values that end in a fixed register.
+    bound: Vec<bool>,
     current: Block,
     out: MFunc,
     place: Vec<usize>,
@@ -145,6 +172,19 @@ impl Selector<'_> {
         r
     }
 
+    /// The left operand, which shares its register with the result. A value that crosses a call must not be bound by
+    /// that to the register in which the result has to end.
+    fn left_use(&mut self, v: Value, dst: VReg) -> VReg {
+        let at = dst.vreg();
+        let is_material = self.defs[v.0 as usize].as_ref().is_some_and(Inst::is_material);
+        if is_material || !self.crossing[v.0 as usize] || self.crossing[at] || !self.bound[at] {
+            return self.fresh_use(v);
+        }
+        let r = self.fresh();
+        self.copy(r, reg_of(v));
+        r
+    }
+
     fn copy(&mut self, to: VReg, from: VReg) {
         let operands = [Operand::reg_def(to), Operand::reg_use(from)];
         self.push(one(Insn::mov64(ANY, Src::Reg(ANY)), Some(0), Some(1)), &operands);
@@ -188,7 +228,9 @@ impl Selector<'_> {
 
     /// A register with the value, for reading.
     fn reg(&mut self, v: Value) -> VReg {
-        let Some(inst) = self.defs[v.0 as usize].clone().filter(Inst::is_material) else { return reg_of(v) };
+        let Some(inst) = self.defs[v.0 as usize].clone().filter(Inst::is_material) else {
+            return reg_of(v);
+        };
         if let Some(&(_, r)) = self.cache.iter().find(|(c, _)| *c == v) {
             return r;
         }
@@ -266,15 +308,15 @@ impl Selector<'_> {
         match *inst {
             Inst::Bin(op, a, b) => self.bin(op, a, b, dst),
             Inst::Neg(a) => {
-                let a = self.fresh_use(a);
+                let a = self.left_use(a, dst);
                 self.reuse(Insn::neg64(ANY), a, dst);
             }
             Inst::Ext { signed, bits, arg } => {
-                let arg = self.fresh_use(arg);
+                let arg = self.left_use(arg, dst);
                 self.ext(signed, bits, arg, dst);
             }
             Inst::Bswap { bits, arg } => {
-                let arg = self.fresh_use(arg);
+                let arg = self.left_use(arg, dst);
                 let bits = i32::from(bits);
                 let insn = match self.isa {
                     Isa { v4: true, .. } => Insn::bswap(ANY, bits),
@@ -317,18 +359,18 @@ impl Selector<'_> {
         let alu = alu_op(op);
         let is_shift = matches!(op, BinOp::Shl | BinOp::Lshr | BinOp::Ashr);
         if is_shift && let Some(c) = self.constant(b) {
-            let a = self.fresh_use(a);
+            let a = self.left_use(a, dst);
             return self.alu_imm(alu, a, (c & 63) as i32, dst);
         }
         if let Some(imm) = self.imm(b) {
             // The kernel refuses a division by an immediate 0: there the register form is used.
             if imm != 0 || !matches!(alu, AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod) {
-                let a = self.fresh_use(a);
+                let a = self.left_use(a, dst);
                 return self.alu_imm(alu, a, imm, dst);
             }
         }
         let (a, b) = if self.better_swapped(op, a, b) { (b, a) } else { (a, b) };
-        let (a, b) = (self.fresh_use(a), self.reg(b));
+        let (a, b) = (self.left_use(a, dst), self.reg(b));
         let operands = [Operand::reg_use(a), Operand::reg_use(b), Operand::reg_reuse_def(dst, 0)];
         self.push(one(Insn::alu64(alu, ANY, Src::Reg(ANY)), Some(2), Some(1)), &operands);
     }
@@ -361,8 +403,11 @@ impl Selector<'_> {
     }
 
     fn set(&mut self, cond: Cond, a: Value, b: Value, dst: VReg) {
-        let (cond, a, b) =
-            if self.imm(a).is_some() && self.imm(b).is_none() { (cond.swapped(), b, a) } else { (cond, a, b) };
+        let (cond, a, b) = if self.imm(a).is_some() && self.imm(b).is_none() {
+            (cond.swapped(), b, a)
+        } else {
+            (cond, a, b)
+        };
         let imm = self.imm(b);
         let a = self.reg(a);
         // The result is written before the comparison: it must not share a register with what is compared.
@@ -430,7 +475,15 @@ impl Selector<'_> {
         self.push(op, &operands);
     }
 
-    fn atomic(&mut self, op: AtomicOp, size: Size, ptr: Value, off: i32, val: Value, result: Option<Value>) {
+    fn atomic(
+        &mut self,
+        op: AtomicOp,
+        size: Size,
+        ptr: Value,
+        off: i32,
+        val: Value,
+        result: Option<Value>,
+    ) {
         let (base, off) = self.address(ptr, off);
         let (dst, mut operands) = destination(base);
         let field = (!operands.is_empty()).then_some(0);
@@ -455,7 +508,9 @@ impl Selector<'_> {
             Callee::Kfunc(name) => {
                 (Insn::call_kfunc(0), Some(Link::Object(RelocTarget::Kfunc(name.clone()))))
             }
-            Callee::Local(f) => (Insn { src: BPF_PSEUDO_CALL, ..Insn::call(0) }, Some(Link::Func(*f))),
+            Callee::Local(f) => {
+                (Insn { src: BPF_PSEUDO_CALL, ..Insn::call(0) }, Some(Link::Func(*f)))
+            }
         };
         let mut operands: Vec<Operand> =
             args.iter().enumerate().map(|(i, &a)| Operand::reg_fixed_use(a, preg(i + 1))).collect();

@@ -66,7 +66,8 @@ fn merge(func: &mut Function) -> bool {
             }
             let from = func.block_mut(target);
             let insts = std::mem::take(&mut from.insts);
-            let (term, loc) = (std::mem::replace(&mut from.term, Term::Jump(Edge::to(target))), from.term_loc);
+            let (term, loc) =
+                (std::mem::replace(&mut from.term, Term::Jump(Edge::to(target))), from.term_loc);
             from.params.clear();
             let into = &mut func.blocks[b];
             into.insts.extend(insts);

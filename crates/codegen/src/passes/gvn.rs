@@ -12,7 +12,8 @@ use crate::ir::{Block, Function, Inst, InstData, Value};
 /// Merges them; true if anything changed.
 pub(super) fn run(func: &mut Function) -> bool {
     let cfg = Cfg::new(func);
-    let mut pass = Pass { subst: Subst::new(func), materials: Materials::default(), seen: HashMap::new() };
+    let mut pass =
+        Pass { subst: Subst::new(func), materials: Materials::default(), seen: HashMap::new() };
     let mut changed = false;
     for &b in &cfg.rpo {
         let insts = std::mem::take(&mut func.block_mut(b).insts);

@@ -33,7 +33,7 @@ pub(super) fn run(func: &mut Function) -> bool {
             }
         }
         block.term.map_args(|v| pass.subst.get(v));
-        if let Some(term) = pass.term(&block.term, block.term_loc) {
+        if let Some(term) = pass.term(&block.term) {
             block.term = term;
             changed = true;
         }
@@ -51,7 +51,9 @@ fn sign_extend_in_loads(func: &mut Function) -> bool {
     let mut signed = vec![false; func.values as usize];
     let mut copies = Subst::new(func);
     for data in func.blocks.iter_mut().flat_map(|b| &mut b.insts) {
-        let (Some(v), &Inst::Ext { signed: true, bits, arg }) = (data.result, &data.inst) else { continue };
+        let (Some(v), &Inst::Ext { signed: true, bits, arg }) = (data.result, &data.inst) else {
+            continue;
+        };
         if let Some(Inst::Load { size, signed: false, .. }) = defs[arg.0 as usize]
             && size.bytes() * 8 == u32::from(bits)
             && uses[arg.0 as usize] == 1
@@ -138,12 +140,13 @@ impl Pass {
         v
     }
 
-    /// How many low bits of a value can be other than zero.
+    /// How many low bits of a value can be other than zero, as far as the verifier sees it too: a mask may go only where
+    /// the bound that it gives is known without it (so not after a byte swap, whose result the verifier does not bound).
     fn width(&self, v: Value) -> u32 {
         match self.def(v) {
             Some(Inst::Const(c)) => 64 - c.leading_zeros(),
             Some(Inst::Load { size, signed: false, .. }) => size.bytes() * 8,
-            Some(Inst::Ext { signed: false, bits, .. } | Inst::Bswap { bits, .. }) => u32::from(*bits),
+            Some(Inst::Ext { signed: false, bits, .. }) => u32::from(*bits),
             Some(Inst::Icmp(..)) => 1,
             Some(Inst::Bin(BinOp::And, a, b)) => {
                 let width = |v| self.constant(v).map_or(64, |c| 64 - c.leading_zeros());
@@ -223,7 +226,9 @@ impl Pass {
             (BinOp::And, _) => (c.trailing_ones() >= self.width(a)).then_some(To::Value(a)),
             (BinOp::Mul, _) => log2.map(|n| self.with_const(BinOp::Shl, a, n, loc)),
             (BinOp::Udiv, _) => log2.map(|n| self.with_const(BinOp::Lshr, a, n, loc)),
-            (BinOp::Urem, _) => log2.map(|_| self.with_const(BinOp::And, a, c.wrapping_sub(1), loc)),
+            (BinOp::Urem, _) => {
+                log2.map(|_| self.with_const(BinOp::And, a, c.wrapping_sub(1), loc))
+            }
             _ => None,
         }
     }
@@ -280,7 +285,7 @@ impl Pass {
         }
     }
 
-    fn term(&mut self, term: &Term, loc: Loc) -> Option<Term> {
+    fn term(&self, term: &Term) -> Option<Term> {
         let Term::Branch { cond, a, b, then, els } = term else { return None };
         let (cond, a, b) = (*cond, *a, *b);
         let branch = |cond, a, b, then: &Edge, els: &Edge| {
@@ -315,12 +320,6 @@ impl Pass {
             (Cond::Eq, 0, Inst::Bin(BinOp::And, x, y)) if self.uses[a.0 as usize] == 1 => {
                 branch(Cond::Test, x, y, els, then)
             }
-            // An unsigned comparison that says no more than "is zero".
-            (Cond::Ult, 1, _) => {
-                let zero = self.iconst(0, loc);
-                branch(Cond::Eq, a, zero, then, els)
-            }
-            (Cond::Ugt, 0, _) => branch(Cond::Ne, a, b, then, els),
             _ => None,
         }
     }

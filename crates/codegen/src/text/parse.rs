@@ -9,8 +9,8 @@ use super::names::{ATOMIC, BIN, COND, Names, WIDTH, meaning};
 use super::scan::{Token, scan};
 use crate::Error;
 use crate::ir::{
-    Block, BlockData, Callee, Edge, FuncRef, Function, Inst, InstData, Loc, Module, Program, Slot, StackSlot, Term,
-    Value,
+    Block, BlockData, Callee, Edge, FuncRef, Function, Inst, InstData, Loc, Module, Program, Slot,
+    StackSlot, Term, Value,
 };
 
 /// Reads a module.
@@ -120,7 +120,9 @@ impl Parser {
     }
 
     fn number<T: TryFrom<i128>>(&mut self) -> Parsed<T> {
-        let Some(&Token::Number(n)) = self.peek() else { return Err("a number is missing".to_owned()) };
+        let Some(&Token::Number(n)) = self.peek() else {
+            return Err("a number is missing".to_owned());
+        };
         let n = T::try_from(n).map_err(|_| format!("{n} does not fit"))?;
         self.at += 1;
         Ok(n)
@@ -157,7 +159,8 @@ impl Parser {
     fn map(&mut self) -> Parsed<Map> {
         self.expect('=')?;
         let kind = self.word()?;
-        let kind = MapType::from_name(&kind).ok_or_else(|| format!("there is no map type {kind:?}"))?;
+        let kind =
+            MapType::from_name(&kind).ok_or_else(|| format!("there is no map type {kind:?}"))?;
         let name = self.text()?;
         self.keyword("key")?;
         let key_size = self.number()?;
@@ -169,18 +172,30 @@ impl Parser {
         let (btf_key, btf_value) =
             if self.take_word("btf") { (self.number()?, self.number()?) } else { (0, 0) };
         let initial = if self.take_word("initial") { hex(&self.text()?)? } else { Vec::new() };
-        Ok(Map { name, kind, key_size, value_size, max_entries, flags, initial, btf_key, btf_value })
+        Ok(Map {
+            name,
+            kind,
+            key_size,
+            value_size,
+            max_entries,
+            flags,
+            initial,
+            btf_key,
+            btf_value,
+        })
     }
 
     fn program(&mut self) -> Parsed<Program> {
         let name = self.text()?;
         let kind = self.word()?;
-        let kind = ProgType::from_name(&kind).ok_or_else(|| format!("there is no program type {kind:?}"))?;
+        let kind = ProgType::from_name(&kind)
+            .ok_or_else(|| format!("there is no program type {kind:?}"))?;
         let mut expected_attach = None;
         if self.take_word("attach") {
             let word = self.word()?;
             let attach = AttachType::from_name(&word);
-            expected_attach = Some(attach.ok_or_else(|| format!("there is no attach type {word:?}"))?);
+            expected_attach =
+                Some(attach.ok_or_else(|| format!("there is no attach type {word:?}"))?);
         }
         let sleepable = self.take_word("sleepable");
         self.expect('{')?;
@@ -369,7 +384,8 @@ impl Parser {
                 return self.number().map(Callee::Helper);
             }
             let name = self.word()?;
-            let helper = Helper::from_name(&name).ok_or_else(|| format!("there is no helper {name:?}"))?;
+            let helper =
+                Helper::from_name(&name).ok_or_else(|| format!("there is no helper {name:?}"))?;
             Ok(Callee::Helper(helper.raw()))
         } else if self.take_word("kfunc") {
             self.word().map(Callee::Kfunc)

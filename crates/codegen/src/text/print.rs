@@ -7,7 +7,8 @@ use skep_object::Map;
 
 use super::names::{ATOMIC, BIN, COND, WIDTH, word};
 use crate::ir::{
-    Block, BlockData, Callee, Edge, FuncRef, Function, Inst, InstData, Loc, Module, Program, Slot, Term, Value,
+    Block, BlockData, Callee, Edge, FuncRef, Function, Inst, InstData, Loc, Module, Program, Slot,
+    Term, Value,
 };
 
 impl Display for Value {

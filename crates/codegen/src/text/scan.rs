@@ -22,7 +22,8 @@ pub(super) fn scan(text: &str) -> Result<Vec<(u32, Token)>, Error> {
         let number = i as u32 + 1;
         let mut rest = line.trim_start();
         while let Some(c) = rest.chars().next().filter(|&c| c != ';') {
-            let (token, len) = token(rest, c).map_err(|what| Error::Syntax { line: number, what })?;
+            let (token, len) =
+                token(rest, c).map_err(|what| Error::Syntax { line: number, what })?;
             tokens.push((number, token));
             rest = rest[len..].trim_start();
         }

@@ -26,7 +26,8 @@ pub fn run(object: &Object, ctx: u64) -> Option<Outcome> {
         }
     }
     let out = Outcome { map: vec![0; MAP_SIZE], ..Outcome::default() };
-    let mut run = Run { insns: &program.insns, map_values, out, stacks: Vec::new(), fuel: FUEL * 20 };
+    let mut run =
+        Run { insns: &program.insns, map_values, out, stacks: Vec::new(), fuel: FUEL * 20 };
     let mut regs = [0xdead_beef_dead_beef; 11];
     regs[1] = ctx;
     run.out.result = run.call(0, regs)?;
@@ -81,7 +82,9 @@ impl Run<'_> {
                     r[..6].fill(0xbad0_bad0_bad0_bad0);
                     r[0] = result;
                 }
-                _ if insn.code == Insn::jal(0).code => pc = (pc as i64 + i64::from(insn.imm)) as usize,
+                _ if insn.code == Insn::jal(0).code => {
+                    pc = (pc as i64 + i64::from(insn.imm)) as usize
+                }
                 _ if jumps(insn, &r) => pc = (pc as i64 + i64::from(insn.off)) as usize,
                 _ => {}
             }
@@ -131,7 +134,8 @@ impl Run<'_> {
     fn alu(&self, insn: Insn, r: &mut [u64; 11]) {
         let wide = insn.class() == BPF_ALU64;
         let a = r[insn.dst as usize];
-        let b = if insn.code & BPF_X != 0 { r[insn.src as usize] } else { i64::from(insn.imm) as u64 };
+        let b =
+            if insn.code & BPF_X != 0 { r[insn.src as usize] } else { i64::from(insn.imm) as u64 };
         let signed = insn.off == 1;
         let new = match insn.code & 0xf0 {
             BPF_ADD => a.wrapping_add(b),

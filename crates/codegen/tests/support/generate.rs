@@ -2,7 +2,8 @@
 
 use skep_abi::{MapType, ProgType};
 use skep_codegen::ir::{
-    AtomicOp, BinOp, Builder, Callee, Cond, Edge, FuncRef, Function, Inst, Module, Program, Size, Slot, Term, Value,
+    AtomicOp, BinOp, Builder, Callee, Cond, Edge, FuncRef, Function, Inst, Module, Program, Size,
+    Slot, Term, Value,
 };
 use skep_object::{Map, MapRef};
 
@@ -94,7 +95,62 @@ pub fn module(seed: &[u32], helpers: bool) -> Module {
         sleepable: false,
         funcs: vec![main, sub],
     };
-    Module { license: "GPL".to_owned(), maps: vec![map], programs: vec![program], ..Module::default() }
+    Module {
+        license: "GPL".to_owned(),
+        maps: vec![map],
+        programs: vec![program],
+        ..Module::default()
+    }
+}
+
+/// A function of blocks that jump anywhere, loops with two entries among them; it may not end.
+pub fn tangle(seed: &[u32]) -> Module {
+    let mut source = Source { seed, at: 0 };
+    let (mut b, _) = Builder::new("tangle", 0);
+    let (x, y) = (b.iconst(3), b.iconst(11));
+    let count = 2 + source.below(9);
+    let blocks: Vec<_> = (0..count).map(|_| b.block()).collect();
+    let params: Vec<_> = blocks.iter().map(|&k| [b.block_param(k), b.block_param(k)]).collect();
+    for i in 0..=count {
+        let mut vals = vec![x, y];
+        if i > 0 {
+            b.switch_to(blocks[i - 1]);
+            vals.extend(params[i - 1]);
+        }
+        for _ in 0..source.below(3) {
+            let inst = match source.below(4) {
+                0 => Inst::Icmp(source.pick(&COND), source.pick(&vals), source.pick(&vals)),
+                1 => Inst::Call(Callee::Helper(14), vec![]),
+                2 => Inst::Const(source.pick(&CONST)),
+                _ => Inst::Bin(source.pick(&BIN), source.pick(&vals), source.pick(&vals)),
+            };
+            vals.push(b.inst(inst));
+        }
+        let edge = |source: &mut Source<'_>| Edge {
+            block: source.pick(&blocks),
+            args: vec![source.pick(&vals), source.pick(&vals)],
+        };
+        let term = match source.below(6) {
+            0 => Term::Ret(source.pick(&vals)),
+            1 => Term::Jump(edge(&mut source)),
+            _ => Term::Branch {
+                then: edge(&mut source),
+                els: edge(&mut source),
+                cond: source.pick(&COND),
+                a: source.pick(&vals),
+                b: source.pick(&vals),
+            },
+        };
+        b.term(term);
+    }
+    let program = Program {
+        name: "tangle".to_owned(),
+        kind: ProgType::SocketFilter,
+        expected_attach: None,
+        sleepable: false,
+        funcs: vec![b.finish()],
+    };
+    Module { programs: vec![program], ..Module::default() }
 }
 
 struct Source<'a> {
@@ -128,7 +184,13 @@ struct Gen<'a, 'b> {
     helpers: bool,
 }
 
-fn function(source: &mut Source<'_>, name: &str, params: usize, calls: bool, helpers: bool) -> Function {
+fn function(
+    source: &mut Source<'_>,
+    name: &str,
+    params: usize,
+    calls: bool,
+    helpers: bool,
+) -> Function {
     let (b, params) = Builder::new(name, params);
     let mut g = Gen { source, b, live: params, slots: Vec::new(), calls, helpers };
     if name == "main" {
@@ -196,7 +258,11 @@ impl Gen<'_, '_> {
                     1 => Inst::Bswap { bits: self.source.pick(&[16, 32, 64]), arg },
                     _ => {
                         let signed = self.source.below(2) == 0;
-                        Inst::Ext { signed, bits: self.source.pick(&[1, 7, 8, 16, 31, 32, 33, 63]), arg }
+                        Inst::Ext {
+                            signed,
+                            bits: self.source.pick(&[1, 7, 8, 16, 31, 32, 33, 63]),
+                            arg,
+                        }
                     }
                 };
                 self.keep(inst);
@@ -247,7 +313,8 @@ impl Gen<'_, '_> {
         let op = self.source.pick(&ATOMIC);
         let size = self.source.pick(&[Size::W, Size::DW]);
         let slots = self.source.below(2) == 0;
-        let base = if slots { Inst::SlotAddr(self.slots[0], 0) } else { Inst::MapValueAddr(MapRef(0), 8) };
+        let base =
+            if slots { Inst::SlotAddr(self.slots[0], 0) } else { Inst::MapValueAddr(MapRef(0), 8) };
         let ptr = self.b.inst(base);
         let val = self.any();
         let inst = Inst::Atomic { op, size, ptr, off: 0, val };

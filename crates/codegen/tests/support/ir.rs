@@ -82,9 +82,10 @@ impl Run<'_> {
             }
             Inst::Bswap { bits, arg } => get(*arg).swap_bytes() >> (64 - u32::from(*bits)),
             Inst::Icmp(c, a, b) => u64::from(c.eval(get(*a) as i64, get(*b) as i64)),
-            Inst::Load { size, signed, ptr, off } => {
-                extend(self.memory(get(*ptr).wrapping_add_signed((*off).into()), size.bytes()), *signed)
-            }
+            Inst::Load { size, signed, ptr, off } => extend(
+                self.memory(get(*ptr).wrapping_add_signed((*off).into()), size.bytes()),
+                *signed,
+            ),
             Inst::Store { size, ptr, off, val } => {
                 let (len, val) = (size.bytes(), get(*val).to_le_bytes());
                 self.memory(get(*ptr).wrapping_add_signed((*off).into()), len)

@@ -19,7 +19,8 @@ pub(crate) struct Pmu {
 impl Pmu {
     /// From the files `type` (`8`) and `format/retprobe` (`config:0`).
     pub(crate) fn parse(kind: &str, retprobe: &str) -> Option<Pmu> {
-        let ret_bit = retprobe.trim().strip_prefix("config:")?.parse().ok().filter(|bit| *bit < 64)?;
+        let ret_bit =
+            retprobe.trim().strip_prefix("config:")?.parse().ok().filter(|bit| *bit < 64)?;
         Some(Pmu { kind: kind.trim().parse().ok()?, ret_bit })
     }
 
@@ -38,7 +39,13 @@ impl Pmu {
 
 /// Of a tracepoint. The event is never enabled: the kernel runs the programs of a tracepoint whether or not one of its events counts.
 pub(crate) fn tracepoint(id: u64) -> RawAttr {
-    RawAttr { kind: PERF_TYPE_TRACEPOINT, config: id, sample_period: 1, flags: flag::DISABLED, ..Default::default() }
+    RawAttr {
+        kind: PERF_TYPE_TRACEPOINT,
+        config: id,
+        sample_period: 1,
+        flags: flag::DISABLED,
+        ..Default::default()
+    }
 }
 
 /// Of a counter or clock that samples; enabled once the program is in place.
@@ -47,7 +54,13 @@ pub(crate) fn counter(event: &PerfEvent) -> RawAttr {
         Rate::Period(n) => (n, 0),
         Rate::Frequency(n) => (n, flag::FREQ),
     };
-    RawAttr { kind: event.kind, config: event.config, sample_period, flags: flag::DISABLED | freq, ..Default::default() }
+    RawAttr {
+        kind: event.kind,
+        config: event.config,
+        sample_period,
+        flags: flag::DISABLED | freq,
+        ..Default::default()
+    }
 }
 
 /// The line that makes a probe in `kprobe_events`.
@@ -109,7 +122,8 @@ mod tests {
         assert_eq!(*entry.raw(), expected);
         // An address has no name, and a return is a bit of `config`.
         let at = Attr::new(pmu.attr(true, 0xffff_ffff_8100_0000));
-        let expected = RawAttr { config: 1 << 3, config1: 0, config2: 0xffff_ffff_8100_0000, ..expected };
+        let expected =
+            RawAttr { config: 1 << 3, config1: 0, config2: 0xffff_ffff_8100_0000, ..expected };
         assert_eq!(*at.raw(), expected);
     }
 
@@ -137,7 +151,10 @@ mod tests {
         assert_eq!(kprobe_line("g/e", false, "f", 16), "p:g/e f+0x10\n");
         assert_eq!(kprobe_line("g/e", true, "f", 0), "r:g/e f\n");
         assert_eq!(kprobe_line("g/e", false, "", 0xff), "p:g/e 0xff\n");
-        assert_eq!(uprobe_line("g/e", true, b"/bin/x", 0x40), Some(b"r:g/e /bin/x:0x40\n".to_vec()));
+        assert_eq!(
+            uprobe_line("g/e", true, b"/bin/x", 0x40),
+            Some(b"r:g/e /bin/x:0x40\n".to_vec())
+        );
         assert_eq!(uprobe_line("g/e", false, b"/bin/x y", 0), None);
         assert_eq!(uprobe_line("g/e", false, b"/a\nr:b/c d", 0), None);
     }

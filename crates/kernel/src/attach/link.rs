@@ -76,7 +76,9 @@ pub fn detach(links: Vec<Box<dyn Link>>) {
         let last = links.next_back();
         for link in links {
             // Without a thread the closure, and the link with it, is dropped right here.
-            let _ = std::thread::Builder::new().stack_size(64 << 10).spawn_scoped(scope, move || drop(link));
+            let _ = std::thread::Builder::new()
+                .stack_size(64 << 10)
+                .spawn_scoped(scope, move || drop(link));
         }
         drop(last);
     });

@@ -27,7 +27,11 @@ pub use probe::path_for_process;
 
 use probe::UserFile;
 
-pub(crate) fn attach(kernel: &Kernel, program: &KernelProgram, at: &Attach) -> Result<KernelLink, Error> {
+pub(crate) fn attach(
+    kernel: &Kernel,
+    program: &KernelProgram,
+    at: &Attach,
+) -> Result<KernelLink, Error> {
     match at {
         Attach::Tracepoints(list) => tracepoints(kernel, program, list),
         Attach::RawTracepoint(name) => raw_tracepoint(program, name),
@@ -57,6 +61,9 @@ pub(crate) fn check(kernel: &Kernel, at: &Attach) -> Result<(), Error> {
     }
 }
 
+/// Places beyond which the usual limit of 1024 open files may not do: each takes two.
+const MANY: usize = 100;
+
 /// An online CPU to open events on which fire everywhere anyhow.
 fn one_cpu() -> Result<u32, Error> {
     Ok(cpus::online()?.first().copied().unwrap_or(0))
@@ -80,7 +87,8 @@ fn add_event(
     context: &str,
 ) -> Result<(), Error> {
     if kernel.target().has(Feature::PerfLink) {
-        let made = bpf::link_perf(program.fd(), event.as_fd(), cookie).map_err(|e| set_error(context, program, e))?;
+        let made = bpf::link_perf(program.fd(), event.as_fd(), cookie)
+            .map_err(|e| set_error(context, program, e))?;
         link.links.push(made);
         link.events.push(event);
     } else {
@@ -95,7 +103,10 @@ fn set_error(context: &str, program: &KernelProgram, errno: Errno) -> Error {
     let mut error = open_error(context, errno);
     match errno {
         Errno::INVAL => {
-            error.kind = skep_engine::ErrorKind::Other(format!("a {} program cannot be attached there", program.kind));
+            error.kind = skep_engine::ErrorKind::Other(format!(
+                "a {} program cannot be attached there",
+                program.kind
+            ));
         }
         // The kernel compares the last byte of the context that the program reads with the length of the tracepoint's record.
         Errno::ACCESS => {
@@ -110,13 +121,26 @@ fn set_error(context: &str, program: &KernelProgram, errno: Errno) -> Error {
 
 fn no_tracepoint(kernel: &Kernel, t: &Tracepoint) -> Error {
     let context = format!("tracepoint {}:{}", t.category, t.name);
-    let syscalls = t.category == "syscalls" && kernel.tracefs().is_ok_and(|fs| fs.tracepoints("syscalls").is_err());
-    if syscalls { crate::error::missing(context, Feature::SyscallTracepoint) } else { not_found(context) }
+    let syscalls = t.category == "syscalls"
+        && kernel.tracefs().is_ok_and(|fs| fs.tracepoints("syscalls").is_err());
+    if syscalls {
+        crate::error::missing(context, Feature::SyscallTracepoint)
+    } else {
+        not_found(context)
+    }
 }
 
-fn tracepoints(kernel: &Kernel, program: &KernelProgram, list: &[Tracepoint]) -> Result<KernelLink, Error> {
+fn tracepoints(
+    kernel: &Kernel,
+    program: &KernelProgram,
+    list: &[Tracepoint],
+) -> Result<KernelLink, Error> {
     let tracefs = kernel.tracefs()?;
     let cpu = one_cpu()?;
+    if list.len() > MANY {
+        // If it fails, the limit's own error tells.
+        let _ = kernel.raise_file_limit();
+    }
     let mut link = KernelLink::default();
     for t in list {
         let context = || format!("attach tracepoint:{}:{}", t.category, t.name);
@@ -124,7 +148,8 @@ fn tracepoints(kernel: &Kernel, program: &KernelProgram, list: &[Tracepoint]) ->
             skep_engine::ErrorKind::NotFound => no_tracepoint(kernel, t),
             _ => e,
         })?;
-        let event = perf::open(&Attr::new(fill::tracepoint(id)), Scope::Cpu(cpu)).map_err(|e| open_error(&context(), e))?;
+        let event = perf::open(&Attr::new(fill::tracepoint(id)), Scope::Cpu(cpu))
+            .map_err(|e| open_error(&context(), e))?;
         add_event(kernel, &mut link, program, event, t.cookie, &context())?;
     }
     Ok(link)
@@ -147,13 +172,17 @@ fn check_raw(kernel: &Kernel, name: &str) -> Result<(), Error> {
 
 /// Whether a tracepoint of that name is listed for any category, as those of modules are.
 fn module_may_have(kernel: &Kernel, name: &str) -> bool {
-    kernel.tracefs().and_then(|fs| fs.all_tracepoints()).is_ok_and(|all| all.iter().any(|(_, n)| n == name))
+    kernel
+        .tracefs()
+        .and_then(|fs| fs.all_tracepoints())
+        .is_ok_and(|all| all.iter().any(|(_, n)| n == name))
 }
 
 fn raw_tracepoint(program: &KernelProgram, name: &str) -> Result<KernelLink, Error> {
     let context = format!("attach rawtracepoint:{name}");
     let c_name = CString::new(name).map_err(|_| not_found(context.clone()))?;
-    let link = bpf::raw_tracepoint_open(&c_name, program.fd()).map_err(|e| set_error(&context, program, e))?;
+    let link = bpf::raw_tracepoint_open(&c_name, program.fd())
+        .map_err(|e| set_error(&context, program, e))?;
     Ok(KernelLink::one(link, 1))
 }
 
@@ -179,7 +208,8 @@ fn scopes(event: &PerfEvent) -> Result<Vec<Scope>, Error> {
 }
 
 fn threads(pid: i32) -> Result<Vec<i32>, Error> {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|_| not_found(format!("process {pid}")))?;
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .map_err(|_| not_found(format!("process {pid}")))?;
     Ok(entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
@@ -199,18 +229,26 @@ fn counter_name(event: &PerfEvent) -> String {
 fn open_counter(event: &PerfEvent, scope: Scope) -> Result<OwnedFd, Error> {
     let context = || format!("open {}", counter_name(event));
     perf::open(&Attr::new(fill::counter(event)), scope).map_err(|e| {
-        let hardware = matches!(event.kind, PERF_TYPE_HARDWARE | PERF_TYPE_HW_CACHE | PERF_TYPE_RAW);
+        let hardware =
+            matches!(event.kind, PERF_TYPE_HARDWARE | PERF_TYPE_HW_CACHE | PERF_TYPE_RAW);
         match e {
-            Errno::NOENT | Errno::OPNOTSUPP | Errno::NODEV | Errno::NXIO if hardware => unsupported(
-                context(),
-                "this hardware counter",
-                "a processor with performance counters; virtual machines often hide them",
-                "use software:cpu-clock or profile",
-            ),
-            Errno::NOENT | Errno::OPNOTSUPP => unsupported(context(), "this counter", "a newer kernel", ""),
+            Errno::NOENT | Errno::OPNOTSUPP | Errno::NODEV | Errno::NXIO if hardware => {
+                unsupported(
+                    context(),
+                    "this hardware counter",
+                    "a processor with performance counters; virtual machines often hide them",
+                    "use software:cpu-clock or profile",
+                )
+            }
+            Errno::NOENT | Errno::OPNOTSUPP => {
+                unsupported(context(), "this counter", "a newer kernel", "")
+            }
             Errno::INVAL => {
                 let limit = "kernel.perf_event_max_sample_rate";
-                let text = format!("the kernel refuses the rate {:?} (see the sysctl {limit})", event.rate);
+                let text = format!(
+                    "the kernel refuses the rate {:?} (see the sysctl {limit})",
+                    event.rate
+                );
                 let mut error = os(context(), e);
                 error.kind = skep_engine::ErrorKind::Other(text);
                 error
@@ -220,7 +258,11 @@ fn open_counter(event: &PerfEvent, scope: Scope) -> Result<OwnedFd, Error> {
     })
 }
 
-fn counter(kernel: &Kernel, program: &KernelProgram, event: &PerfEvent) -> Result<KernelLink, Error> {
+fn counter(
+    kernel: &Kernel,
+    program: &KernelProgram,
+    event: &PerfEvent,
+) -> Result<KernelLink, Error> {
     let mut link = KernelLink::default();
     let mut quick = Vec::new();
     for scope in scopes(event)? {
@@ -230,11 +272,19 @@ fn counter(kernel: &Kernel, program: &KernelProgram, event: &PerfEvent) -> Resul
             Err(e) if e.errno == Some(Errno::SRCH.raw_os_error()) && link.places > 0 => continue,
             Err(e) => return Err(e),
         };
-        add_event(kernel, &mut link, program, fd, event.cookie, &format!("attach {}", counter_name(event)))?;
+        add_event(
+            kernel,
+            &mut link,
+            program,
+            fd,
+            event.cookie,
+            &format!("attach {}", counter_name(event)),
+        )?;
         quick.append(&mut link.events);
     }
     for event_fd in quick.iter().chain(&link.holding) {
-        perf::enable(event_fd.as_fd()).map_err(|e| os(format!("start {}", counter_name(event)), e))?;
+        perf::enable(event_fd.as_fd())
+            .map_err(|e| os(format!("start {}", counter_name(event)), e))?;
     }
     // Closing one of these waits for nothing, so they need not go behind.
     link.holding.append(&mut quick);

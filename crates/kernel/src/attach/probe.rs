@@ -74,10 +74,10 @@ pub(super) fn check_kernel(kernel: &Kernel, ret: bool, sites: &[KernelSite]) -> 
         let instead = "use a tracepoint or a rawtracepoint near it (list them with a wildcard)";
         return Err(crate::error::unsupported(context, name, needs, instead));
     }
-    for site in sites.iter().filter(|s| ret && s.offset != 0 && !s.function.is_empty()) {
-        return Err(other(format!("attach {}", site_name(ret, site)), "a return has no offset"));
+    match sites.iter().find(|s| ret && s.offset != 0 && !s.function.is_empty()) {
+        Some(s) => Err(other(format!("attach {}", site_name(ret, s)), "a return has no offset")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 pub(super) fn attach_kernel(
@@ -87,23 +87,27 @@ pub(super) fn attach_kernel(
     sites: &[KernelSite],
 ) -> Result<KernelLink, Error> {
     check_kernel(kernel, ret, sites)?;
-    if sites.len() > 1 && kernel.target().has(Feature::KprobeMulti)
+    if sites.len() > 1
+        && kernel.target().has(Feature::KprobeMulti)
         && let Some(link) = kernel_multi(program, ret, sites)?
     {
         return Ok(link);
     }
     let mut link = KernelLink::default();
-    let pmu = pmu("kprobe");
+    let pmu = pmu("kprobe").filter(|_| kernel.target().has(Feature::KprobePmu));
     for site in sites {
         let context = format!("attach {}", site_name(ret, site));
         let name = CString::new(site.function.as_str()).map_err(|_| not_found(context.clone()))?;
         let event = match pmu {
             Some(pmu) => {
                 let attr = named(pmu.attr(ret, site.offset), &name);
-                perf::open(&attr, Scope::Cpu(super::one_cpu()?)).map_err(|e| open_error(&context, e))?
+                perf::open(&attr, Scope::Cpu(super::one_cpu()?))
+                    .map_err(|e| open_error(&context, e))?
             }
             None => {
-                let line = |event: &str| Some(fill::kprobe_line(event, ret, &site.function, site.offset).into_bytes());
+                let line = |event: &str| {
+                    Some(fill::kprobe_line(event, ret, &site.function, site.offset).into_bytes())
+                };
                 let probe = TracefsProbe::create(kernel.tracefs()?, "kprobe_events", line)?;
                 let event = probe.open(Scope::Cpu(super::one_cpu()?))?;
                 link.probes.push(probe);
@@ -121,7 +125,11 @@ fn named(raw: RawAttr, name: &CStr) -> Attr<'_> {
 }
 
 /// One link for all functions. `None` where it cannot do it: places inside functions, or a kernel without.
-fn kernel_multi(program: &KernelProgram, ret: bool, sites: &[KernelSite]) -> Result<Option<KernelLink>, Error> {
+fn kernel_multi(
+    program: &KernelProgram,
+    ret: bool,
+    sites: &[KernelSite],
+) -> Result<Option<KernelLink>, Error> {
     let named = sites.iter().all(|s| !s.function.is_empty() && s.offset == 0);
     let addresses = sites.iter().all(|s| s.function.is_empty());
     if !named && !addresses {
@@ -132,7 +140,8 @@ fn kernel_multi(program: &KernelProgram, ret: bool, sites: &[KernelSite]) -> Res
         // A program of another attach type; or a kernel that does not know this one.
         None | Some(Err(_)) => return Ok(None),
     };
-    let names: Vec<CString> = sites.iter().filter_map(|s| CString::new(s.function.as_str()).ok()).collect();
+    let names: Vec<CString> =
+        sites.iter().filter_map(|s| CString::new(s.function.as_str()).ok()).collect();
     let names: Vec<&CStr> = names.iter().map(CString::as_c_str).collect();
     let offsets: Vec<u64> = sites.iter().map(|s| s.offset).collect();
     let cookies: Vec<u64> = sites.iter().map(|s| s.cookie).collect();
@@ -151,7 +160,11 @@ fn user_name(file: &UserFile<'_>, offset: u64) -> String {
 }
 
 /// Whether this kernel has uprobes, and the file is there.
-pub(super) fn check_user(kernel: &Kernel, file: &UserFile<'_>, sites: &[UserSite]) -> Result<(), Error> {
+pub(super) fn check_user(
+    kernel: &Kernel,
+    file: &UserFile<'_>,
+    sites: &[UserSite],
+) -> Result<(), Error> {
     let context = || format!("attach {}", user_name(file, sites.first().map_or(0, |s| s.offset)));
     if !kernel.target().has(Feature::Uprobe) {
         return Err(missing(context(), Feature::Uprobe));
@@ -161,7 +174,10 @@ pub(super) fn check_user(kernel: &Kernel, file: &UserFile<'_>, sites: &[UserSite
         return Err(other(context(), "it is not a file"));
     }
     match sites.iter().find(|s| s.offset >= metadata.len()) {
-        Some(site) => Err(other(format!("attach {}", user_name(file, site.offset)), "the file is shorter than that")),
+        Some(site) => Err(other(
+            format!("attach {}", user_name(file, site.offset)),
+            "the file is shorter than that",
+        )),
         None => Ok(()),
     }
 }
@@ -173,14 +189,16 @@ pub(super) fn attach_user(
     sites: &[UserSite],
 ) -> Result<KernelLink, Error> {
     check_user(kernel, &file, sites)?;
-    let path = CString::new(file.path.as_os_str().as_bytes()).map_err(|_| not_found(file.path.to_string_lossy()))?;
-    if sites.len() > 1 && kernel.target().has(Feature::UprobeMulti)
+    let path = CString::new(file.path.as_os_str().as_bytes())
+        .map_err(|_| not_found(file.path.to_string_lossy()))?;
+    if sites.len() > 1
+        && kernel.target().has(Feature::UprobeMulti)
         && let Some(link) = user_multi(program, &file, &path, sites)?
     {
         return Ok(link);
     }
     let mut link = KernelLink::default();
-    let pmu = pmu("uprobe");
+    let pmu = pmu("uprobe").filter(|_| kernel.target().has(Feature::UprobePmu));
     let cpu = super::one_cpu()?;
     for site in sites {
         let context = format!("attach {}", user_name(&file, site.offset));
@@ -201,7 +219,12 @@ pub(super) fn attach_user(
     Ok(link)
 }
 
-fn named_user_probe(kernel: &Kernel, file: &UserFile<'_>, path: &CStr, site: &UserSite) -> Result<TracefsProbe, Error> {
+fn named_user_probe(
+    kernel: &Kernel,
+    file: &UserFile<'_>,
+    path: &CStr,
+    site: &UserSite,
+) -> Result<TracefsProbe, Error> {
     let line = |event: &str| fill::uprobe_line(event, file.ret, path.to_bytes(), site.offset);
     TracefsProbe::create(kernel.tracefs()?, "uprobe_events", line)
 }
@@ -225,7 +248,11 @@ fn user_multi(
         Err(Errno::OPNOTSUPP | Errno::INVAL) => Ok(None),
         Err(e) => {
             let context = format!("attach {} places of {}", sites.len(), file.path.display());
-            Err(if e == Errno::PERM { crate::error::permission(&context, e) } else { os(context, e) })
+            Err(if e == Errno::PERM {
+                crate::error::permission(&context, e)
+            } else {
+                os(context, e)
+            })
         }
     }
 }
@@ -244,7 +271,9 @@ mod tests {
         let elf = crate::elf::Elf::open(&path).unwrap();
         let function = elf.functions().unwrap().remove(0);
         let site = UserSite { offset: function.offset, cookie: 0 };
-        let events = || std::fs::read_to_string(kernel.tracefs().unwrap().root().join("uprobe_events")).unwrap();
+        let events = || {
+            std::fs::read_to_string(kernel.tracefs().unwrap().root().join("uprobe_events")).unwrap()
+        };
         let probe = named_user_probe(&kernel, &file, &c_path, &site).unwrap();
         assert!(events().contains(&format!("skep/p{}_", std::process::id())));
         drop(probe.open(Scope::Cpu(0)).unwrap());
@@ -254,7 +283,8 @@ mod tests {
 
     #[test]
     fn sites_have_the_names_that_users_write() {
-        let site = |function: &str, offset| KernelSite { function: function.into(), offset, cookie: 0 };
+        let site =
+            |function: &str, offset| KernelSite { function: function.into(), offset, cookie: 0 };
         assert_eq!(site_name(false, &site("f", 0)), "kprobe:f");
         assert_eq!(site_name(true, &site("f", 0)), "kretprobe:f");
         assert_eq!(site_name(false, &site("f", 16)), "kprobe:f+0x10");

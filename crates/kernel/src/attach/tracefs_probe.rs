@@ -33,8 +33,12 @@ impl TracefsProbe {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let event = format!("p{}_{number}", std::process::id());
-        let line = line(&format!("{GROUP}/{event}"))
-            .ok_or_else(|| crate::error::other(format!("write to {file}"), "the path has a blank, which the file cannot hold"))?;
+        let line = line(&format!("{GROUP}/{event}")).ok_or_else(|| {
+            crate::error::other(
+                format!("write to {file}"),
+                "the path has a blank, which the file cannot hold",
+            )
+        })?;
         tracefs.append(file, &line)?;
         Ok(TracefsProbe { tracefs: tracefs.clone(), file, event })
     }

@@ -10,9 +10,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
 use skep_abi::flags::BPF_ANY;
-use skep_abi::perf::{PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW, PERF_SAMPLE_TIME, PERF_TYPE_SOFTWARE};
+use skep_abi::perf::{
+    PERF_COUNT_SW_BPF_OUTPUT, PERF_SAMPLE_RAW, PERF_SAMPLE_TIME, PERF_TYPE_SOFTWARE,
+};
 use skep_engine::{Error, Events};
 
 use crate::cpus;
@@ -86,7 +89,13 @@ impl CpuRing {
         });
         let fd = perf::open(&attr, Scope::Cpu(cpu))?;
         let memory = Mapping::shared(fd.as_fd(), 0, page_size() + RING_BYTES, true)?;
-        Ok(CpuRing { fd: Some(fd), memory, size: RING_BYTES as u64, lost: 0, waiting: VecDeque::new() })
+        Ok(CpuRing {
+            fd: Some(fd),
+            memory,
+            size: RING_BYTES as u64,
+            lost: 0,
+            waiting: VecDeque::new(),
+        })
     }
 
     /// Copies out what is there, and makes room.
@@ -141,25 +150,35 @@ fn merge(rings: &mut [CpuRing], until: u64, f: &mut dyn FnMut(&[u8]) -> bool) ->
 #[derive(Debug)]
 pub struct PerfBuffer {
     name: String,
+    /// All rings as one descriptor.
+    all: OwnedFd,
     rings: Vec<CpuRing>,
 }
 
 impl PerfBuffer {
     pub(crate) fn open(map: &KernelMap) -> Result<PerfBuffer, Error> {
         let mut rings = Vec::new();
+        let all =
+            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|e| os("create an epoll", e))?;
         for cpu in cpus::online()? {
             let context = || format!("open the perf buffer `{}` on CPU {cpu}", map.name());
             let ring = CpuRing::open(cpu).map_err(|e| match e {
-                rustix::io::Errno::PERM | rustix::io::Errno::ACCESS => crate::error::permission(&context(), e),
+                rustix::io::Errno::PERM | rustix::io::Errno::ACCESS => {
+                    crate::error::permission(&context(), e)
+                }
                 e => os(context(), e),
             })?;
             if let Some(fd) = &ring.fd {
                 let value = fd.as_raw_fd().to_ne_bytes();
-                map.raw().update(&cpu.to_ne_bytes(), &value, BPF_ANY).map_err(|e| os(context(), e))?;
+                map.raw()
+                    .update(&cpu.to_ne_bytes(), &value, BPF_ANY)
+                    .map_err(|e| os(context(), e))?;
+                let data = epoll::EventData::new_u64(cpu.into());
+                epoll::add(&all, fd, data, epoll::EventFlags::IN).map_err(|e| os(context(), e))?;
             }
             rings.push(ring);
         }
-        Ok(PerfBuffer { name: map.name().into(), rings })
+        Ok(PerfBuffer { name: map.name().into(), all, rings })
     }
 }
 
@@ -183,7 +202,8 @@ impl Events for PerfBuffer {
         if self.rings.iter().any(|r| !r.waiting.is_empty()) {
             return Ok(());
         }
-        let fds: Vec<BorrowedFd<'_>> = self.rings.iter().filter_map(|r| r.fd.as_ref()).map(AsFd::as_fd).collect();
+        let fds: Vec<BorrowedFd<'_>> =
+            self.rings.iter().filter_map(|r| r.fd.as_ref()).map(AsFd::as_fd).collect();
         wait_readable(&fds, timeout).map_err(|e| os("wait for events", e))
     }
 
@@ -192,10 +212,7 @@ impl Events for PerfBuffer {
     }
 
     fn fd(&self) -> Option<i32> {
-        match &self.rings[..] {
-            [one] => one.fd.as_ref().map(AsRawFd::as_raw_fd),
-            _ => None,
-        }
+        Some(self.all.as_raw_fd())
     }
 }
 

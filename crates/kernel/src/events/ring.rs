@@ -59,7 +59,8 @@ impl Ring {
             }
         }
         let at = self.data + (self.position & (self.size - 1)) as usize;
-        let header = self.producer.u32_at(at).map_or(BPF_RINGBUF_BUSY_BIT, |a| a.load(Ordering::Acquire));
+        let header =
+            self.producer.u32_at(at).map_or(BPF_RINGBUF_BUSY_BIT, |a| a.load(Ordering::Acquire));
         if header & BPF_RINGBUF_BUSY_BIT != 0 {
             return Ok(Next::Nothing);
         }
@@ -68,7 +69,8 @@ impl Ring {
         if whole > self.seen.wrapping_sub(self.position) {
             return Err("a record is longer than what was written");
         }
-        let record = (header & BPF_RINGBUF_DISCARD_BIT == 0).then_some((at + BPF_RINGBUF_HDR_SZ as usize, len as usize));
+        let record = (header & BPF_RINGBUF_DISCARD_BIT == 0)
+            .then_some((at + BPF_RINGBUF_HDR_SZ as usize, len as usize));
         Ok(Next::Record(record, whole))
     }
 
@@ -129,10 +131,14 @@ impl RingBuffer {
             return Err(other(context(), "its size is no power of two"));
         }
         let consumer = Mapping::shared(map.fd(), 0, page, true).map_err(|e| os(context(), e))?;
-        let producer =
-            Mapping::shared(map.fd(), page as u64, page + 2 * size, false).map_err(|e| os(context(), e))?;
+        let producer = Mapping::shared(map.fd(), page as u64, page + 2 * size, false)
+            .map_err(|e| os(context(), e))?;
         let fd = map.fd().try_clone_to_owned().map_err(|e| io(context(), &e))?;
-        Ok(RingBuffer { fd, name: map.name().into(), ring: Ring::new(consumer, producer, page, size as u64) })
+        Ok(RingBuffer {
+            fd,
+            name: map.name().into(),
+            ring: Ring::new(consumer, producer, page, size as u64),
+        })
     }
 }
 

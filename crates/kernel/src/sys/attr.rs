@@ -87,6 +87,14 @@ const _: () = {
     assert!(offset_of!(ProgLoad, line_info) == 96 && offset_of!(ProgLoad, attach_btf_id) == 108);
     assert!(offset_of!(ProgLoad, fd_array) == 120 && offset_of!(ProgLoad, prog_token_fd) == 144);
     assert!(offset_of!(LinkPerf, bpf_cookie) == 16 && offset_of!(LinkUprobeMulti, cnt) == 48);
-    assert!(offset_of!(LinkKprobeMulti, syms) == 24 && offset_of!(TestRun, ctx_in) == 48 && offset_of!(TestRun, flags) == 64);
-    assert!(offset_of!(ProgInfo, name) == 64 && offset_of!(ProgInfo, btf_id) == 128 && offset_of!(ProgInfo, run_time_ns) == 192);
+    assert!(
+        offset_of!(LinkKprobeMulti, syms) == 24
+            && offset_of!(TestRun, ctx_in) == 48
+            && offset_of!(TestRun, flags) == 64
+    );
+    assert!(
+        offset_of!(ProgInfo, name) == 64
+            && offset_of!(ProgInfo, btf_id) == 128
+            && offset_of!(ProgInfo, run_time_ns) == 192
+    );
 };

@@ -90,7 +90,10 @@ impl MapFd {
         let value = attr.value_size as usize;
         let value_len = match per_cpu {
             None => value,
-            Some(n) => value.checked_next_multiple_of(8).and_then(|v| v.checked_mul(n)).ok_or(Errno::TOOBIG)?,
+            Some(n) => value
+                .checked_next_multiple_of(8)
+                .and_then(|v| v.checked_mul(n))
+                .ok_or(Errno::TOOBIG)?,
         };
         // SAFETY: the struct holds no pointers; the command returns a descriptor.
         let fd = unsafe { bpf_fd(Cmd::MapCreate, &mut attr)? };
@@ -186,7 +189,12 @@ impl MapFd {
     }
 
     /// `BPF_MAP_UPDATE_BATCH`: gives how many were written before an error.
-    pub(crate) fn update_batch(&self, keys: &[u8], values: &[u8], elem_flags: u64) -> (usize, Result<()>) {
+    pub(crate) fn update_batch(
+        &self,
+        keys: &[u8],
+        values: &[u8],
+        elem_flags: u64,
+    ) -> (usize, Result<()>) {
         let count = keys.len().checked_div(self.key_len).unwrap_or(0);
         if values.len() != count * self.value_len {
             return (0, Err(Errno::INVAL));
@@ -200,7 +208,14 @@ impl MapFd {
         self.write_batch(Cmd::MapDeleteBatch, keys, 0, count, 0)
     }
 
-    fn write_batch(&self, cmd: Cmd, keys: &[u8], values: u64, count: usize, elem_flags: u64) -> (usize, Result<()>) {
+    fn write_batch(
+        &self,
+        cmd: Cmd,
+        keys: &[u8],
+        values: u64,
+        count: usize,
+        elem_flags: u64,
+    ) -> (usize, Result<()>) {
         let Ok(count) = len32(count) else { return (0, Err(Errno::INVAL)) };
         if count == 0 {
             return (0, Ok(()));
@@ -288,7 +303,11 @@ pub(crate) fn btf_load(btf: &[u8], log: Option<&mut [u8]>) -> Result<OwnedFd> {
 }
 
 /// `BPF_LINK_CREATE` of a program with a perf event.
-pub(crate) fn link_perf(prog: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64) -> Result<OwnedFd> {
+pub(crate) fn link_perf(
+    prog: BorrowedFd<'_>,
+    event: BorrowedFd<'_>,
+    cookie: u64,
+) -> Result<OwnedFd> {
     let mut a = attr::LinkPerf {
         prog_fd: raw(prog),
         target_fd: raw(event),
@@ -310,7 +329,12 @@ pub(crate) enum KernelPlaces<'a> {
 }
 
 /// `BPF_LINK_CREATE` of kind `kprobe_multi`. There must be a cookie for each place.
-pub(crate) fn link_kprobe_multi(prog: BorrowedFd<'_>, ret: bool, at: KernelPlaces<'_>, cookies: &[u64]) -> Result<OwnedFd> {
+pub(crate) fn link_kprobe_multi(
+    prog: BorrowedFd<'_>,
+    ret: bool,
+    at: KernelPlaces<'_>,
+    cookies: &[u64],
+) -> Result<OwnedFd> {
     let names: Vec<u64>;
     let (count, syms, addrs) = match at {
         KernelPlaces::Names(n) => {
@@ -365,15 +389,24 @@ pub(crate) fn link_uprobe_multi(
 
 /// `BPF_RAW_TRACEPOINT_OPEN`.
 pub(crate) fn raw_tracepoint_open(name: &CStr, prog: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let mut a = attr::RawTracepointOpen { name: name.as_ptr() as u64, prog_fd: raw(prog), pad: 0, cookie: 0 };
+    let mut a = attr::RawTracepointOpen {
+        name: name.as_ptr() as u64,
+        prog_fd: raw(prog),
+        pad: 0,
+        cookie: 0,
+    };
     // SAFETY: the name ends with NUL.
     unsafe { bpf_fd(Cmd::RawTracepointOpen, &mut a) }
 }
 
 /// `BPF_PROG_TEST_RUN` with a context and no data; gives the program's return value.
 pub(crate) fn test_run(prog: BorrowedFd<'_>, ctx: &[u8]) -> Result<u32> {
-    let mut a =
-        attr::TestRun { prog_fd: raw(prog), ctx_in: ptr(ctx), ctx_size_in: len32(ctx.len())?, ..Default::default() };
+    let mut a = attr::TestRun {
+        prog_fd: raw(prog),
+        ctx_in: ptr(ctx),
+        ctx_size_in: len32(ctx.len())?,
+        ..Default::default()
+    };
     // SAFETY: the kernel reads `ctx_size_in` bytes at `ctx_in`.
     unsafe { bpf(Cmd::ProgTestRun, &mut a)? };
     Ok(a.retval)

@@ -9,7 +9,7 @@
 //! - The events wait with `event_mutex` held, which no number of threads can shorten. But an event whose program
 //!   has gone does nothing; so a child of a child process inherits the events, closes all else and exits: the kernel
 //!   closes them on its behalf while we go on, and our own exit does not wait.
-#![allow(unsafe_code)] // fork(2), and close_range(2) in the child.
+#![allow(unsafe_code)] // clone(2), and close_range(2) in the child.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -31,7 +31,9 @@ pub(crate) fn close_side_by_side(mut fds: Vec<OwnedFd>) {
         while fds.len() > share {
             let part = fds.split_off(fds.len() - share);
             // Where no thread can be had, the part comes back as an error and is closed right here.
-            let _ = std::thread::Builder::new().stack_size(64 << 10).spawn_scoped(scope, move || drop(part));
+            let _ = std::thread::Builder::new()
+                .stack_size(64 << 10)
+                .spawn_scoped(scope, move || drop(part));
         }
         drop(fds);
     });
@@ -51,21 +53,32 @@ pub(crate) fn close_behind(fds: Vec<OwnedFd>) {
 }
 
 fn hand_to_grandchild(keep: &[u32], closed: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: between fork and _exit the children only make system calls on memory that exists: no allocation, no locks.
-    match unsafe { libc::fork() } {
-        -1 => Err(last_errno()),
+    // SAFETY: between here and _exit the children only make system calls on memory that exists: no allocation, no locks.
+    match unsafe { fork_quietly() } {
+        ..=-1 => Err(last_errno()),
         0 => {
             // SAFETY: as above. The first child leaves at once, so that nobody has to wait for the second.
             unsafe {
-                if libc::fork() == 0 {
+                if fork_quietly() == 0 {
+                    let _ = rustix::thread::set_name(c"skep-detach");
                     close_all_but(keep);
                     wait_for_end(closed);
                 }
                 libc::_exit(0)
             }
         }
-        child => wait_for(child),
+        child => wait_for(child as libc::pid_t),
     }
+}
+
+/// fork(2) that runs no handlers of the C library and whose child ends without a `SIGCHLD`: the host program need not know.
+///
+/// # Safety
+///
+/// As for fork(2); besides, the C library's idea of the thread's id is wrong in the child.
+unsafe fn fork_quietly() -> libc::c_long {
+    // SAFETY: without flags and stack, clone(2) is a fork; with exit signal 0, a quiet one.
+    unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) }
 }
 
 /// Waits until the pipe's other end is closed.
@@ -77,7 +90,7 @@ fn wait_for(child: libc::pid_t) -> Result<()> {
     let mut status = 0;
     loop {
         // SAFETY: `status` is alive. The child is ours and exits at once.
-        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
+        if unsafe { libc::waitpid(child, &raw mut status, libc::__WALL) } == child {
             return Ok(());
         }
         match last_errno() {

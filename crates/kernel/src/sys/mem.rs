@@ -41,7 +41,12 @@ pub(crate) fn page_size() -> usize {
 
 impl Mapping {
     /// Maps `len` bytes at `offset` of `fd`, shared with whoever else has it.
-    pub(crate) fn shared(fd: BorrowedFd<'_>, offset: u64, len: usize, writable: bool) -> Result<Mapping> {
+    pub(crate) fn shared(
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Mapping> {
         let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
         Mapping::new(fd, offset, len, prot, MapFlags::SHARED, writable)
     }
@@ -70,7 +75,10 @@ impl Mapping {
     pub(crate) fn anonymous(len: usize) -> Mapping {
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: as in `new`.
-        let start = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, prot, MapFlags::PRIVATE) }.unwrap();
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, prot, MapFlags::PRIVATE)
+        }
+        .unwrap();
         Mapping { start: NonNull::new(start.cast()).unwrap(), len, writable: true }
     }
 
@@ -116,8 +124,12 @@ impl Mapping {
             let n = step(off, out.len());
             let (now, rest) = out.split_at_mut(n);
             match n {
-                8 => self.u64_at(off).map(|a| now.copy_from_slice(&a.load(Ordering::Relaxed).to_ne_bytes())),
-                4 => self.u32_at(off).map(|a| now.copy_from_slice(&a.load(Ordering::Relaxed).to_ne_bytes())),
+                8 => self
+                    .u64_at(off)
+                    .map(|a| now.copy_from_slice(&a.load(Ordering::Relaxed).to_ne_bytes())),
+                4 => self
+                    .u32_at(off)
+                    .map(|a| now.copy_from_slice(&a.load(Ordering::Relaxed).to_ne_bytes())),
                 _ => self.u8_at(off).map(|a| now[0] = a.load(Ordering::Relaxed)),
             };
             out = rest;

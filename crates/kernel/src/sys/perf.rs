@@ -38,7 +38,8 @@ pub(crate) struct RawAttr {
 
 const _: () = assert!(size_of::<RawAttr>() == 112);
 const _: () = assert!(offset_of!(RawAttr, flags) == 40 && offset_of!(RawAttr, config1) == 56);
-const _: () = assert!(offset_of!(RawAttr, clockid) == 92 && offset_of!(RawAttr, sample_max_stack) == 108);
+const _: () =
+    assert!(offset_of!(RawAttr, clockid) == 92 && offset_of!(RawAttr, sample_max_stack) == 108);
 
 /// Bits of [`RawAttr::flags`], in the order of the UAPI's bitfield.
 pub(crate) mod flag {
@@ -61,7 +62,10 @@ impl<'a> Attr<'a> {
     /// Of an event that reads no memory.
     pub(crate) fn new(raw: RawAttr) -> Attr<'a> {
         let config1 = 0;
-        Attr { raw: RawAttr { size: size_of::<RawAttr>() as u32, config1, ..raw }, name: PhantomData }
+        Attr {
+            raw: RawAttr { size: size_of::<RawAttr>() as u32, config1, ..raw },
+            name: PhantomData,
+        }
     }
 
     /// Of a probe: `config1` points to the name of a kernel function, or to the path of a file.
@@ -101,7 +105,14 @@ pub(crate) fn open(attr: &Attr<'_>, scope: Scope) -> Result<OwnedFd> {
         // SAFETY: `attr` is a live struct of `size` bytes without padding; what its `config1` points to, if anything, is borrowed
         // by it.
         let fd = unsafe {
-            libc::syscall(libc::SYS_perf_event_open, &raw const attr.raw, pid, cpu, -1i32, PERF_FLAG_FD_CLOEXEC)
+            libc::syscall(
+                libc::SYS_perf_event_open,
+                &raw const attr.raw,
+                pid,
+                cpu,
+                -1i32,
+                PERF_FLAG_FD_CLOEXEC,
+            )
         };
         if fd >= 0 {
             // SAFETY: the kernel has just given us this descriptor.
@@ -134,7 +145,6 @@ fn ioctl(event: BorrowedFd<'_>, request: u64, arg: libc::c_ulong) -> Result<()> 
 pub(crate) fn enable(event: BorrowedFd<'_>) -> Result<()> {
     ioctl(event, IOC_ENABLE, 0)
 }
-
 
 /// Attaches a program until the event is closed: the way before links (Linux 5.15).
 pub(crate) fn set_bpf(event: BorrowedFd<'_>, prog: BorrowedFd<'_>) -> Result<()> {

@@ -215,7 +215,7 @@ impl Arg {
         let spec = &self.spec;
         let width = star(&self.width, reader, view)?;
         let left = spec.left || width.is_some_and(|w| w < 0);
-        let width = width.map(|w| w.unsigned_abs() as u32).or(spec.width);
+        let width = width.map(|w| w.unsigned_abs()).or(spec.width);
         // C: a negative precision is as if there were none.
         let precision = match star(&self.precision, reader, view)? {
             Some(p) => u32::try_from(p).ok(),

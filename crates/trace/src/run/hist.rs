@@ -107,7 +107,7 @@ fn linear(min: i64, max: i64, step: u64, i: u32) -> Option<Bound> {
     if number > max as i128 {
         return None;
     }
-    let label = (step % 1024 == 0).then(|| match number {
+    let label = step.is_multiple_of(1024).then(|| match number {
         n if n != 0 && n % (1 << 20) == 0 => format!("{}M", n >> 20),
         n if n != 0 && n % 1024 == 0 => format!("{}K", n >> 10),
         n => n.to_string(),

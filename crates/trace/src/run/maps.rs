@@ -309,7 +309,14 @@ fn top<T>(entries: &[T], top: u32) -> &[T] {
 
 /// Compares keys part by part: numbers as numbers, everything else by its bytes.
 struct KeyOrder {
-    parts: Vec<(usize, usize, Option<(u8, bool)>)>,
+    parts: Vec<KeyPart>,
+}
+
+/// A part of a key: its place, and of a number its bits and whether it is signed.
+struct KeyPart {
+    at: usize,
+    size: usize,
+    number: Option<(u8, bool)>,
 }
 
 impl KeyOrder {
@@ -320,7 +327,7 @@ impl KeyOrder {
     }
 
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
-        for &(at, size, number) in &self.parts {
+        for &KeyPart { at, size, number } in &self.parts {
             let (x, y) = (a.get(at..at + size), b.get(at..at + size));
             let order = match (number, x, y) {
                 (Some((bits, signed)), Some(x), Some(y)) => {
@@ -336,24 +343,21 @@ impl KeyOrder {
     }
 }
 
-fn flatten(
-    types: &Types,
-    keys: &[Type],
-    base: usize,
-    parts: &mut Vec<(usize, usize, Option<(u8, bool)>)>,
-) {
+fn flatten(types: &Types, keys: &[Type], base: usize, parts: &mut Vec<KeyPart>) {
     for (ty, off) in keys.iter().zip(types.layout(keys.iter()).0) {
         let at = base + off as usize;
         let size = types.size(ty) as usize;
-        match ty {
-            Type::Tuple(fields) => flatten(types, fields, at, parts),
-            Type::Int { bits, signed } => parts.push((at, size, Some((*bits, *signed)))),
-            Type::Enum(id) => {
-                parts.push((at, size, Some(((size * 8) as u8, types.enumm(*id).signed))));
+        let number = match ty {
+            Type::Tuple(fields) => {
+                flatten(types, fields, at, parts);
+                continue;
             }
-            _ if size == 8 && ty.is_scalar() => parts.push((at, size, Some((64, false)))),
-            _ => parts.push((at, size, None)),
-        }
+            Type::Int { bits, signed } => Some((*bits, *signed)),
+            Type::Enum(id) => Some(((size * 8) as u8, types.enumm(*id).signed)),
+            _ if size == 8 && ty.is_scalar() => Some((64, false)),
+            _ => None,
+        };
+        parts.push(KeyPart { at, size, number });
     }
 }
 

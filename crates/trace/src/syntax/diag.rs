@@ -32,11 +32,13 @@ pub struct Diagnostic {
     pub label: String,
     /// What to do instead; may be empty.
     pub help: String,
+    /// A second place that matters, with its text: where the other definition is.
+    pub also: Option<(Span, String)>,
 }
 
 impl Diagnostic {
     fn new(level: Level, span: Span, message: String) -> Self {
-        Diagnostic { level, message, span, label: String::new(), help: String::new() }
+        Diagnostic { level, message, span, label: String::new(), help: String::new(), also: None }
     }
 
     /// With a help line.
@@ -48,6 +50,12 @@ impl Diagnostic {
     /// With text at the underline.
     pub fn label(&mut self, text: impl Into<String>) -> &mut Self {
         self.label = text.into();
+        self
+    }
+
+    /// With a second place.
+    pub fn also(&mut self, span: Span, text: impl Into<String>) -> &mut Self {
+        self.also = Some((span, text.into()));
         self
     }
 }
@@ -95,9 +103,20 @@ impl Diagnostics {
         self.list.len()
     }
 
+    /// The last one, if it came after the first `len`.
+    pub(super) fn last_after(&mut self, len: usize) -> Option<&mut Diagnostic> {
+        self.list.get_mut(len..)?.last_mut()
+    }
+
     /// Forgets all but the first `len`.
     pub(super) fn truncate(&mut self, len: usize) {
         self.list.truncate(len);
+    }
+
+    /// Those of one level.
+    pub fn only(&self, level: Level) -> Diagnostics {
+        let list = self.list.iter().filter(|d| d.level == level).cloned().collect();
+        Diagnostics { list, ..Diagnostics::default() }
     }
 
     /// Whether one of them is an error.
@@ -132,19 +151,12 @@ pub fn render(diags: &Diagnostics, source_name: &str, source: &str, colour: bool
             Level::Error => Title::ERROR,
             Level::Warning => Title::WARNING,
         };
-        // Only the lines concerned are handed over: scripts may be long, and many findings are possible.
-        let span = clamp(d.span, source);
-        let start = source[..span.start].rfind('\n').map_or(0, |n| n + 1);
-        let end = source[span.end..].find('\n').map_or(source.len(), |n| span.end + n);
-        let (line, _) = line_col(source, span.start as u32);
-        let annotation = AnnotationKind::Primary.span(span.start - start..span.end - start);
-        let annotation =
-            if d.label.is_empty() { annotation } else { annotation.label(d.label.as_str()) };
-        let snippet = Snippet::source(&source[start..end])
-            .line_start(line as usize)
-            .path(source_name)
-            .annotation(annotation);
-        let group = title.primary_title(d.message.as_str()).element(snippet);
+        let primary = snippet(source_name, source, d.span, &d.label, AnnotationKind::Primary);
+        let mut group = title.primary_title(d.message.as_str()).element(primary);
+        if let Some((span, text)) = &d.also {
+            group =
+                group.element(snippet(source_name, source, *span, text, AnnotationKind::Context));
+        }
         let group = if d.help.is_empty() {
             group
         } else {
@@ -157,6 +169,26 @@ pub fn render(diags: &Diagnostics, source_name: &str, source: &str, colour: bool
         let _ = writeln!(out, "and {} more", diags.len() - MAX_SHOWN);
     }
     out
+}
+
+/// A place underlined. Only the lines concerned are handed over: scripts may be long, and many findings are possible.
+fn snippet<'s>(
+    source_name: &'s str,
+    source: &'s str,
+    span: Span,
+    label: &'s str,
+    kind: AnnotationKind,
+) -> Snippet<'s, annotate_snippets::Annotation<'s>> {
+    let span = clamp(span, source);
+    let start = source[..span.start].rfind('\n').map_or(0, |n| n + 1);
+    let end = source[span.end..].find('\n').map_or(source.len(), |n| span.end + n);
+    let (line, _) = line_col(source, span.start as u32);
+    let annotation = kind.span(span.start - start..span.end - start);
+    let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
+    Snippet::source(&source[start..end])
+        .line_start(line as usize)
+        .path(source_name)
+        .annotation(annotation)
 }
 
 /// The span as a range that lies in the source, on character boundaries.

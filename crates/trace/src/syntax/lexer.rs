@@ -5,9 +5,13 @@
 //! reports itself and hands on a [`Tok::Bad`], so that the parser need not report it again.
 //! Facts: bpftrace's language reference (literals, suffixes, escapes, comments) and the C standard for what it leaves open.
 
+mod attach;
+mod int;
+
 use super::ast::Span;
 use super::diag::Diagnostics;
 use super::preproc::Preproc;
+use int::parse_int;
 
 /// What a token is; its text is beside it in [`Token`].
 #[derive(Clone, Debug, PartialEq)]
@@ -375,7 +379,7 @@ impl<'a> Lexer<'a> {
     /// A line of the preprocessor, and what it makes us skip.
     fn directive(&mut self, pre: &mut Preproc<'a>, diags: &mut Diagnostics) {
         let at = self.pos;
-        self.pos = line_end(self.src, at);
+        self.pos = directive_end(self.src, at);
         let line = self.src[at..self.pos].trim_end();
         pre.line(line, self.span(at, at + line.len()), diags);
         while pre.skipping() && self.pos < self.src.len() {
@@ -425,150 +429,31 @@ impl<'a> Lexer<'a> {
     fn span(&self, start: usize, end: usize) -> Span {
         self.fixed.unwrap_or(Span { start: start as u32, end: end as u32 })
     }
-
-    /// An attach point that starts at `at`: its parts, and its place. Reading goes on behind it.
-    pub(super) fn attach_point(
-        &mut self,
-        at: usize,
-        params: &[String],
-        diags: &mut Diagnostics,
-    ) -> (Vec<String>, Span) {
-        self.pos = at;
-        let mut parts = Parts::default();
-        while let Some(c) = self.peek(0) {
-            match c {
-                b'{' | b'}' | b',' | b';' => break,
-                c if c.is_ascii_whitespace() => break,
-                b'"' => self.quoted_part(&mut parts, diags),
-                b':' => {
-                    parts.next();
-                    self.pos += 1;
-                }
-                b'$' => self.parameter_part(&mut parts, params, diags),
-                b'/' if !self.slash_is_text(&parts) => break,
-                b'[' => {
-                    // A class of characters may hold what would end the part.
-                    let class = self.src[self.pos..].split_whitespace().next().unwrap_or("");
-                    let len = class.find(']').map_or(1, |n| n + 1);
-                    parts.push(&self.src[self.pos..self.pos + len]);
-                    self.pos += len;
-                }
-                _ => {
-                    let len = self.src[self.pos..].chars().next().map_or(1, char::len_utf8);
-                    parts.push(&self.src[self.pos..self.pos + len]);
-                    self.pos += len;
-                }
-            }
-        }
-        let span = self.span(at, self.pos);
-        (parts.finish(), span)
-    }
-
-    fn quoted_part(&mut self, parts: &mut Parts, diags: &mut Diagnostics) {
-        let at = self.pos;
-        self.pos += 1;
-        while let Some(c) = self.peek(0).filter(|c| *c != b'\n') {
-            if c == b'"' {
-                self.pos += 1;
-                return;
-            }
-            if c == b'\\' && self.peek(1).is_some_and(|c| c != b'\n') {
-                self.pos += 1;
-            }
-            let len = self.src[self.pos..].chars().next().map_or(1, char::len_utf8);
-            parts.push(&self.src[self.pos..self.pos + len]);
-            self.pos += len;
-        }
-        diags
-            .error(self.span(at, self.pos), "this quoted part of an attach point is never closed")
-            .label("opened here")
-            .help("close it with `\"` on the same line");
-    }
-
-    /// `$1` in an attach point is put in as text; a colon in it separates parts, as if it had been written.
-    fn parameter_part(&mut self, parts: &mut Parts, params: &[String], diags: &mut Diagnostics) {
-        let at = self.pos;
-        self.pos += 1;
-        while self.peek(0).is_some_and(|c| c.is_ascii_digit()) {
-            self.pos += 1;
-        }
-        let digits = &self.src[at + 1..self.pos];
-        let span = self.span(at, self.pos);
-        let number = digits.parse::<usize>().ok().filter(|n| *n > 0);
-        let Some(number) = number else {
-            diags
-                .error(span, format!("`${digits}` is not a parameter"))
-                .help("if the name really has a `$` in it, put the part in quotes: \"...$...\"");
-            return parts.push("$");
-        };
-        let Some(text) = params.get(number - 1) else {
-            let given = match params.len() {
-                0 => "none was given".to_string(),
-                1 => "one was given".to_string(),
-                n => format!("{n} were given"),
-            };
-            diags
-                .error(span, format!("the attach point needs parameter `${number}`, but {given}"))
-                .help("give it on the command line, after the script");
-            return parts.push("?");
-        };
-        for (i, piece) in text.split(':').enumerate() {
-            if i > 0 {
-                parts.next();
-            }
-            parts.push(piece);
-        }
-    }
-
-    /// Whether a `/` here belongs to the attach point (a path, a Go symbol) rather than beginning a predicate or a comment.
-    fn slash_is_text(&self, parts: &Parts) -> bool {
-        let nth = parts.done.len();
-        let part = &parts.current;
-        if nth == 0 {
-            return false;
-        }
-        if part.is_empty()
-            || part.starts_with('/')
-            || part.starts_with('.')
-            || part.starts_with('~')
-        {
-            return true;
-        }
-        let user = matches!(
-            parts.done[0].rsplit('=').next(),
-            Some("uprobe" | "uretprobe" | "usdt" | "u" | "ur" | "U")
-        );
-        if !user || nth == 1 {
-            return user;
-        }
-        // Names such as `net/http.Get` hold slashes; a name never ends in one, so `f/pid/{` is a predicate.
-        let run = &self.src[self.pos..];
-        let end =
-            run.find(|c: char| c.is_whitespace() || c == '{' || c == ',').unwrap_or(run.len());
-        !run[..end].ends_with('/')
-    }
 }
 
-/// Parts of an attach point while they are read.
-#[derive(Default)]
-struct Parts {
-    done: Vec<String>,
-    current: String,
-}
-
-impl Parts {
-    fn push(&mut self, text: &str) {
-        self.current.push_str(text);
+/// End of a directive: of its line, or of the line on which a comment ends that began in it.
+fn directive_end(src: &str, at: usize) -> usize {
+    let mut end = line_end(src, at);
+    let (mut pos, mut quoted) = (at, false);
+    while pos < end {
+        let rest = &src.as_bytes()[pos..];
+        match rest[0] {
+            b'\\' if quoted => pos += 1,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'/' if rest.starts_with(b"//") => return end,
+            b'/' if rest.starts_with(b"/*") => {
+                let Some(len) = src[pos + 2..].find("*/") else { return end };
+                pos += len + 3;
+                if pos >= end {
+                    end = line_end(src, pos);
+                }
+            }
+            _ => {}
+        }
+        pos += 1;
     }
-
-    fn next(&mut self) {
-        self.done.push(std::mem::take(&mut self.current));
-    }
-
-    fn finish(mut self) -> Vec<String> {
-        self.next();
-        self.done
-    }
+    end
 }
 
 /// End of the line that holds `at`, with lines continued by a backslash.
@@ -590,150 +475,4 @@ fn is_ident_start(c: u8) -> bool {
 
 fn is_ident(c: u8) -> bool {
     c.is_ascii_alphanumeric() || c == b'_'
-}
-
-/// Suffixes of numbers with what they multiply by; those of C multiply by one.
-const DURATIONS: &[(&str, u64)] = &[
-    ("ns", 1),
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-];
-
-/// Value of a number as written, and whether it is unsigned; or what is wrong and what to write.
-fn parse_int(text: &str) -> Result<(u64, bool), (String, String)> {
-    if text.ends_with('_') {
-        return Err((format!("`{text}` ends in `_`"), "`_` separates digits: 1_000".into()));
-    }
-    let plain = text.replace('_', "");
-    let lower = plain.to_ascii_lowercase();
-    let too_large = || {
-        (
-            format!("`{text}` is too large"),
-            "the largest number is 18446744073709551615 (64 bits)".to_string(),
-        )
-    };
-    let (radix, digits, rest) = split_radix(&lower);
-    if digits.is_empty() {
-        return Err((
-            format!("`{text}` has no digits"),
-            "write at least one digit after the prefix".into(),
-        ));
-    }
-    let mut value = u64::from_str_radix(digits, radix).map_err(|_| too_large())?;
-    let mut suffix = rest;
-    if radix == 10
-        && let Some(exp) = rest.strip_prefix('e')
-    {
-        let end = exp.find(|c: char| !c.is_ascii_digit()).unwrap_or(exp.len());
-        if end == 0 {
-            return Err((
-                format!("`{text}` has no exponent"),
-                "write `2e3` for 2000; there are no fractions, so no negative exponents".into(),
-            ));
-        }
-        let power = exp[..end].parse::<u32>().ok().and_then(|e| 10u64.checked_pow(e));
-        value = if value == 0 {
-            0
-        } else {
-            power.and_then(|p| value.checked_mul(p)).ok_or_else(too_large)?
-        };
-        suffix = &exp[end..];
-    }
-    match suffix {
-        "" | "l" | "ll" => return Ok((value, value > i64::MAX as u64)),
-        "u" | "ul" | "ull" | "lu" | "llu" => return Ok((value, true)),
-        _ => {}
-    }
-    if radix == 8 && suffix.starts_with(['8', '9']) {
-        return Err((
-            format!("`{text}` is not an octal number"),
-            "a leading 0 makes a number octal: leave it out".into(),
-        ));
-    }
-    let unit = DURATIONS.iter().find(|(s, _)| *s == suffix && radix != 16);
-    let Some((_, unit)) = unit else {
-        return Err((
-            format!("`{text}` has an unknown suffix `{suffix}`"),
-            "suffixes are those of C (u, l, ul, ull) and of durations (ns, us, ms, s, m, h, d)"
-                .into(),
-        ));
-    };
-    let value = value.checked_mul(*unit).ok_or_else(too_large)?;
-    Ok((value, value > i64::MAX as u64))
-}
-
-/// Radix, digits and what follows them.
-fn split_radix(text: &str) -> (u32, &str, &str) {
-    let (radix, body) = if let Some(body) = text.strip_prefix("0x") {
-        (16, body)
-    } else if let Some(body) = text.strip_prefix("0b") {
-        (2, body)
-    } else if text.len() > 1 && text.starts_with('0') && text.as_bytes()[1].is_ascii_digit() {
-        (8, text)
-    } else {
-        (10, text)
-    };
-    let end = body.find(|c: char| !c.is_digit(radix)).unwrap_or(body.len());
-    (radix, &body[..end], &body[end..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_in_every_form() {
-        for (text, value) in [
-            ("0", 0),
-            ("42", 42),
-            ("0x1F", 31),
-            ("0b101", 5),
-            ("0123", 83),
-            ("1_000_000", 1_000_000),
-            ("1e6", 1_000_000),
-            ("12e2", 1200),
-            ("5ul", 5),
-            ("5LL", 5),
-            ("0xffull", 255),
-            ("7ns", 7),
-            ("7us", 7_000),
-            ("10ms", 10_000_000),
-            ("2s", 2_000_000_000),
-            ("1m", 60_000_000_000),
-            ("1h", 3_600_000_000_000),
-            ("1d", 86_400_000_000_000),
-            ("18446744073709551615", u64::MAX),
-        ] {
-            assert_eq!(parse_int(text).map(|r| r.0), Ok(value), "{text}");
-        }
-        for (text, unsigned) in [
-            ("1", false),
-            ("1u", true),
-            ("9223372036854775808", true),
-            ("9223372036854775807", false),
-        ] {
-            assert_eq!(parse_int(text).map(|r| r.1), Ok(unsigned), "{text}");
-        }
-    }
-
-    #[test]
-    fn wrong_numbers_are_refused() {
-        for text in [
-            "1_",
-            "08",
-            "0x",
-            "1e",
-            "1e99",
-            "5q",
-            "0x5s1z",
-            "18446744073709551616",
-            "300000000000d",
-        ] {
-            assert!(parse_int(text).is_err(), "{text}");
-        }
-    }
 }

@@ -94,10 +94,10 @@ impl<'a> Preproc<'a> {
                 self.defines.remove(split_word(rest).0);
                 self.kept.push((line.to_string(), span));
             }
+            "" if line.starts_with("#!") => shebang(span, diags),
             "include" | "pragma" | "" => self.kept_line(word, line, span),
             "error" => drop(diags.error(span, format!("#error {rest}"))),
             "warning" => drop(diags.warning(span, format!("#warning {rest}"))),
-            _ if line.starts_with("#!") => self.shebang(span, diags),
             _ => {
                 let help = "known are #include, #define, #undef, #if, #ifdef, #ifndef, #elif, #else and #endif; comments begin with `//`";
                 diags.error(span, format!("unknown directive `#{word}`")).help(help);
@@ -108,14 +108,6 @@ impl<'a> Preproc<'a> {
     fn kept_line(&mut self, word: &str, line: &str, span: Span) {
         if !word.is_empty() {
             self.kept.push((line.to_string(), span));
-        }
-    }
-
-    fn shebang(&self, span: Span, diags: &mut Diagnostics) {
-        if span.start > 3 {
-            diags
-                .error(span, "`#!` is not on the first line")
-                .help("move it to the first line of the script");
         }
     }
 
@@ -172,6 +164,13 @@ impl<'a> Preproc<'a> {
                 false
             }
         }
+    }
+}
+
+/// `#!` means something on the first line only; elsewhere it is as good as a comment.
+fn shebang(span: Span, diags: &mut Diagnostics) {
+    if span.start > 3 {
+        diags.warning(span, "`#!` is not on the first line").help("move it there, or remove it");
     }
 }
 

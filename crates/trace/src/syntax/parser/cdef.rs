@@ -92,9 +92,8 @@ impl<'a> Parser<'a> {
 
     /// `__attribute__((...))`; says whether one of them packs the struct.
     fn attributes(&mut self) -> bool {
-        let mut packed = false;
+        let (mut packed, mut aligned) = (false, None);
         while self.at_word("__attribute__") || self.at_word("__packed") {
-            let span = self.tok.span;
             packed |= self.bump().text == "__packed";
             let mut depth = 0;
             while (depth > 0 || self.at("(")) && !self.at_eof() {
@@ -104,16 +103,18 @@ impl<'a> Parser<'a> {
                     Tok::Punct(")") => depth -= 1,
                     Tok::Ident if matches!(tok.text, "packed" | "__packed__") => packed = true,
                     Tok::Ident if matches!(tok.text, "aligned" | "__aligned__") => {
-                        self.diags
-                            .warning(span.to(tok.span), "`aligned` is not taken into account")
-                            .label("ignored");
+                        aligned = Some(tok.span)
                     }
+                    Tok::Int { value: 1, .. } => aligned = None,
                     _ => {}
                 }
                 if depth == 0 {
                     break;
                 }
             }
+        }
+        if let Some(span) = aligned {
+            self.diags.warning(span, "`aligned` is not taken into account").label("ignored");
         }
         packed
     }
@@ -194,14 +195,15 @@ impl<'a> Parser<'a> {
             }
         }
         self.attributes();
-        if self.eat(";") {
+        // The last one may go without, as compilers allow it.
+        if self.eat(";") || (self.at("}") && !out.is_empty()) {
             return Some(());
         }
         let place = Span { start: self.prev.end, end: self.prev.end };
         let found = self.found();
         self.report(place, format!("expected `;`, found {found}")).label("add `;` here");
         // On a line of its own, a member may well begin here: read on.
-        (self.tok.first || self.at("}")).then_some(())
+        self.tok.first.then_some(())
     }
 
     fn member_base(&mut self) -> Option<Base> {

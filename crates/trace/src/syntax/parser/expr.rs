@@ -187,7 +187,7 @@ impl<'a> Parser<'a> {
                 let span = left.span.to(self.tok.span);
                 self.bump();
                 self.report(span, "there are no floating-point numbers")
-                    .help("calculate in a smaller unit: 1500 instead of 1.5 thousand");
+                    .help("use whole numbers of a smaller unit: `1500us` instead of 1.5 ms");
                 return Ok(self.error_expr(span));
             }
             Tok::Ident => {}
@@ -298,6 +298,10 @@ impl<'a> Parser<'a> {
             "sizeof" => self.sizeof(),
             "offsetof" => self.offsetof(),
             "typeof" | "typeinfo" | "comptime" => self.unsupported_word(),
+            "struct" | "union" | "enum" => self.type_as_value(),
+            word if is_type_word(word) && !self.macro_params.iter().any(|p| p == word) => {
+                self.type_as_value()
+            }
             "let" | "for" | "while" | "unroll" | "return" | "break" | "continue" | "else" => {
                 let (word, span) = (self.tok.text, self.tok.span);
                 self.expected("an expression")
@@ -318,6 +322,18 @@ impl<'a> Parser<'a> {
         };
         self.fail(tok.span, format!("`{}` is not supported here yet", tok.text)).help(help);
         self.error_expr(tok.span)
+    }
+
+    fn type_as_value(&mut self) -> Expr {
+        let (word, span) = (self.tok.text, self.tok.span);
+        if self.next_is("(") {
+            // Left to the checker, which knows the functions.
+            return self.named();
+        }
+        self.fail(span, format!("`{word}` is a type, not a value"))
+            .help("a cast is written `(type)value`");
+        self.bump();
+        self.error_expr(span)
     }
 
     fn if_expr(&mut self) -> Expr {

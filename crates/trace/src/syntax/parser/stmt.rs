@@ -10,6 +10,9 @@ use super::types::is_type_word;
 const STATEMENTS: &[&str] =
     &["if", "else", "for", "while", "unroll", "let", "return", "break", "continue"];
 
+const ONE_VARIABLE: &str =
+    "one variable takes key and value: `for ($kv : @map) { print($kv.0); print($kv.1); }`";
+
 /// Names of probes (and their short forms) that may not be taken for anything else before a colon.
 const PROVIDERS: &[&str] = &[
     "tracepoint",
@@ -198,7 +201,7 @@ impl Parser<'_> {
                 Tok::Punct("{") => depth += 1,
                 Tok::Punct("}") => {
                     depth -= 1;
-                    if depth == 0 {
+                    if depth == 0 && !self.at_word("else") {
                         break;
                     }
                 }
@@ -300,7 +303,7 @@ impl Parser<'_> {
     }
 
     fn end_of_stmt(&mut self) {
-        if self.eat(";") || self.at("}") || self.at_eof() || self.recovering || self.begins_probe()
+        if self.recovering || self.eat(";") || self.at("}") || self.at_eof() || self.begins_probe()
         {
             return;
         }
@@ -367,12 +370,13 @@ impl Parser<'_> {
             return Entry::Nothing;
         }
         let word = (self.tok.kind == Tok::Ident).then_some(self.tok.text);
+        let found = self.diags.len();
         let target = self.expr();
         let Some(op) = assignment(&self.tok.kind) else {
             if self.at("}") {
                 return Entry::Value(target);
             }
-            self.misspelt(word, &target);
+            self.misspelt(word, &target, found);
             self.end_of_stmt();
             return Entry::Stmt(Stmt { kind: StmtKind::Expr(target), span: start.to(self.prev) });
         };
@@ -424,18 +428,26 @@ impl Parser<'_> {
         true
     }
 
-    /// `fro ($i : ...)`: say what was probably meant.
-    fn misspelt(&mut self, word: Option<&str>, parsed: &Expr) {
-        if self.at(";") || self.recovering {
+    /// `whlie (...) {`, `fro ($i : ...)`, `lett $x`: say what was probably meant. `found` errors had been found before.
+    fn misspelt(&mut self, word: Option<&str>, parsed: &Expr, found: usize) {
+        let Some(word) = word else { return };
+        let Some(meant) = closest(word, STATEMENTS.iter().copied()) else { return };
+        let help = format!("did you mean `{meant}`?");
+        if self.recovering {
+            if let Some(d) = self.diags.last_after(found) {
+                d.help(help);
+            }
             return;
         }
-        let Some(meant) = word.and_then(|w| closest(w, STATEMENTS.iter().copied())) else { return };
-        if matches!(parsed.kind, ExprKind::Call { .. } | ExprKind::Ident(_)) {
-            let word = word.unwrap_or_default().to_string();
+        let fits = match parsed.kind {
+            ExprKind::Call { .. } => self.at("{"),
+            ExprKind::Ident(_) => !self.at(";"),
+            _ => false,
+        };
+        if fits {
             let span =
                 Span { start: parsed.span.start, end: parsed.span.start + word.len() as u32 };
-            self.fail(span, format!("unknown statement `{word}`"))
-                .help(format!("did you mean `{meant}`?"));
+            self.fail(span, format!("unknown statement `{word}`")).help(help);
         }
     }
 
@@ -595,7 +607,7 @@ impl Parser<'_> {
             let pair = self.at("(");
             let d = self.expected("a variable (`$x`)");
             d.help(if pair {
-                "one variable takes key and value: `for ($kv : @map) { print($kv.0); print($kv.1); }`"
+                ONE_VARIABLE
             } else {
                 "write `for ($kv : @map) { ... }` or `for ($i : 0..10) { ... }`"
             });
@@ -603,6 +615,10 @@ impl Parser<'_> {
         }
         let var = self.bump().text.to_string();
         if !self.eat(":") {
+            if self.at(",") {
+                self.expected("`:`").help(ONE_VARIABLE);
+                return None;
+            }
             self.expected("`:`").help("loops go over a map or a range: `for ($kv : @map) { ... }`, `for ($i : 0..10) { ... }`");
             return None;
         }

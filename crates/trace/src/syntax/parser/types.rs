@@ -30,15 +30,14 @@ const TYPES: &[&str] = &[
     "string",
     "buffer",
     "inet",
-    "void",
-    "none",
-    "mac_address",
-    "username",
     "timestamp",
+    "macaddr_t",
+    "username_t",
+    "cgroup_path_t",
+    "count_t",
+    "sum_t",
     "min_t",
     "max_t",
-    "sum_t",
-    "count_t",
     "avg_t",
     "stats_t",
     "usum_t",
@@ -46,15 +45,6 @@ const TYPES: &[&str] = &[
     "umax_t",
     "uavg_t",
     "ustats_t",
-    "hist_t",
-    "lhist_t",
-    "tseries_t",
-    "kstack_t",
-    "ustack_t",
-    "ksym_t",
-    "usym_t",
-    "cgroup_path_t",
-    "strerror_t",
 ];
 
 /// Names with a value of their own; they are never types.
@@ -333,13 +323,14 @@ impl Parser<'_> {
             return self.type_expr().ok_or(Expr { kind: ExprKind::Error, span });
         }
         let text = self.tok.text;
-        if self.tok.kind == Tok::Ident
-            && !self.is_value(text)
-            && !self.macro_params.iter().any(|p| p == text)
-        {
+        if self.tok.kind == Tok::Ident && !self.is_value(text) {
             let mark = self.mark();
-            let ty =
-                self.type_expr().filter(|_| !self.recovering && (self.at(")") || self.at(",")));
+            let ty = self.type_expr().filter(|ty| {
+                // A macro's parameter alone may be either; with stars or brackets behind it, it is a type.
+                let bare = matches!(ty.kind, TypeExprKind::Name(_))
+                    && self.macro_params.iter().any(|p| p == text);
+                !bare && !self.recovering && (self.at(")") || self.at(","))
+            });
             if let Some(ty) = ty {
                 return Ok(ty);
             }

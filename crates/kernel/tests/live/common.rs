@@ -4,9 +4,9 @@ use std::hint::black_box;
 
 use skep_abi::{MapType, ProgType};
 use skep_btf::{BtfBuilder, FuncInfo, IntEncoding, LineInfo, Linkage, Param};
-use skep_engine::{ErrorKind, Loaded};
+use skep_engine::{ErrorKind, Loaded, Tracepoint};
 use skep_isa::{AluOp, AtomicOp, Insn, JmpOp, Reg, Size, Src};
-use skep_kernel::{Kernel, KernelObject};
+use skep_kernel::{Elf, Kernel, KernelObject};
 use skep_object::{Map, MapRef, Object, Program, Reloc, RelocTarget};
 
 /// Helpers, by the kernel's numbers.
@@ -22,7 +22,10 @@ pub(crate) fn kernel(what: &str) -> Option<Kernel> {
     let kernel = Kernel::new().unwrap();
     match kernel.enable_stats() {
         Ok(_) => Some(kernel),
-        Err(e) if e.kind == ErrorKind::Permission && std::env::var_os("SKEP_TEST_KERNEL").is_none_or(|v| v != "1") => {
+        Err(e)
+            if e.kind == ErrorKind::Permission
+                && std::env::var_os("SKEP_TEST_KERNEL").is_none_or(|v| v != "1") =>
+        {
             println!("skipped: {what}: {e}");
             None
         }
@@ -87,7 +90,11 @@ pub(crate) fn object(maps: Vec<Map>, programs: Vec<Program>) -> Object {
 fn count(kind: ProgType, key: &[Insn]) -> Vec<Program> {
     let pid = std::process::id() as i32;
     let fp = |off| [Insn::mov64(Reg::R2, Src::Reg(Reg::FP)), alu(AluOp::Add, Reg::R2, off)];
-    let mut insns = vec![Insn::mov64(Reg::R6, Src::Reg(Reg::R1)), Insn::call(PID_TGID), alu(AluOp::Rsh, Reg::R0, 32)];
+    let mut insns = vec![
+        Insn::mov64(Reg::R6, Src::Reg(Reg::R1)),
+        Insn::call(PID_TGID),
+        alu(AluOp::Rsh, Reg::R0, 32),
+    ];
     // A clock fires in whoever runs: those count too.
     if kind == ProgType::PerfEvent {
         insns.push(Insn::ja(0));
@@ -109,7 +116,11 @@ fn count(kind: ProgType, key: &[Insn]) -> Vec<Program> {
     let second_map = insns.len() as u32;
     insns.extend(Insn::ld_imm64(Reg::R1, 0, 0));
     insns.extend(fp(-8));
-    insns.extend([Insn::mov64(Reg::R3, Src::Reg(Reg::FP)), alu(AluOp::Add, Reg::R3, -16), mov(Reg::R4, 0)]);
+    insns.extend([
+        Insn::mov64(Reg::R3, Src::Reg(Reg::FP)),
+        alu(AluOp::Add, Reg::R3, -16),
+        mov(Reg::R4, 0),
+    ]);
     insns.push(Insn::call(UPDATE));
     insns.push(Insn::ja(0));
     let end = insns.len();
@@ -133,9 +144,15 @@ pub(crate) fn count_by_cookie(kind: ProgType) -> Vec<Program> {
 
 /// Sends the context's first word to ring buffer 0.
 pub(crate) fn ring_output() -> Program {
-    let mut insns = vec![Insn::ldx(Size::DW, Reg::R0, Reg::R1, 0), Insn::stx(Size::DW, Reg::FP, -8, Reg::R0)];
+    let mut insns =
+        vec![Insn::ldx(Size::DW, Reg::R0, Reg::R1, 0), Insn::stx(Size::DW, Reg::FP, -8, Reg::R0)];
     insns.extend(Insn::ld_imm64(Reg::R1, 0, 0));
-    insns.extend([Insn::mov64(Reg::R2, Src::Reg(Reg::FP)), alu(AluOp::Add, Reg::R2, -8), mov(Reg::R3, 8), mov(Reg::R4, 0)]);
+    insns.extend([
+        Insn::mov64(Reg::R2, Src::Reg(Reg::FP)),
+        alu(AluOp::Add, Reg::R2, -8),
+        mov(Reg::R3, 8),
+        mov(Reg::R4, 0),
+    ]);
     insns.extend([Insn::call(RINGBUF_OUTPUT), Insn::exit()]);
     let relocs = vec![Reloc { insn: 2, target: RelocTarget::Map(MapRef(0)) }];
     Program { relocs, ..program(ProgType::RawTracepoint, insns) }
@@ -143,11 +160,16 @@ pub(crate) fn ring_output() -> Program {
 
 /// Sends it to perf event array 0.
 pub(crate) fn perf_output() -> Program {
-    let mut insns = vec![Insn::ldx(Size::DW, Reg::R0, Reg::R1, 0), Insn::stx(Size::DW, Reg::FP, -8, Reg::R0)];
+    let mut insns =
+        vec![Insn::ldx(Size::DW, Reg::R0, Reg::R1, 0), Insn::stx(Size::DW, Reg::FP, -8, Reg::R0)];
     insns.extend(Insn::ld_imm64(Reg::R2, 0, 0));
     // BPF_F_CURRENT_CPU: 32 bits of ones.
     insns.extend([mov(Reg::R3, -1), alu(AluOp::Rsh, Reg::R3, 32)]);
-    insns.extend([Insn::mov64(Reg::R4, Src::Reg(Reg::FP)), alu(AluOp::Add, Reg::R4, -8), mov(Reg::R5, 8)]);
+    insns.extend([
+        Insn::mov64(Reg::R4, Src::Reg(Reg::FP)),
+        alu(AluOp::Add, Reg::R4, -8),
+        mov(Reg::R5, 8),
+    ]);
     insns.extend([Insn::call(PERF_OUTPUT), mov(Reg::R0, 0), Insn::exit()]);
     let relocs = vec![Reloc { insn: 2, target: RelocTarget::Map(MapRef(0)) }];
     Program { relocs, ..program(ProgType::RawTracepoint, insns) }
@@ -164,7 +186,8 @@ pub(crate) fn with_types(mut object: Object) -> Object {
     let line_off = btf.add_string("exit()");
     object.btf = btf.finish().unwrap();
     object.programs[0].funcs = vec![FuncInfo { insn_off: 0, type_id: func }];
-    object.programs[0].lines = vec![LineInfo { insn_off: 0, file_name_off, line_off, line: 1, col: 1 }];
+    object.programs[0].lines =
+        vec![LineInfo { insn_off: 0, file_name_off, line_off, line: 1, col: 1 }];
     object
 }
 
@@ -176,4 +199,27 @@ pub(crate) fn lookup(loaded: &KernelObject, key: u64) -> u64 {
         true => u64::from_ne_bytes(value),
         false => 0,
     }
+}
+
+pub(crate) fn tracepoint(category: &str, name: &str, cookie: u64) -> Tracepoint {
+    Tracepoint { category: category.into(), name: name.into(), cookie }
+}
+
+/// Where a function of this test is; its name in the file is mangled.
+pub(crate) fn offset_of(elf: &Elf, name: &str) -> u64 {
+    let all = elf.functions().unwrap();
+    let found = all.iter().find(|f| f.name.contains(name)).unwrap();
+    assert_eq!(elf.symbol(&found.name).unwrap(), *found);
+    found.offset
+}
+
+/// The function that the uprobes are on.
+#[inline(never)]
+pub(crate) extern "C" fn skep_kernel_test_target(n: u64) -> u64 {
+    std::hint::black_box(n) + 1
+}
+
+#[inline(never)]
+pub(crate) extern "C" fn skep_kernel_test_second(n: u64) -> u64 {
+    std::hint::black_box(n) + 2
 }
