@@ -97,11 +97,11 @@ impl Cx<'_> {
     /// Memory until the statement ends; what is in it is not known.
     pub(super) fn alloc(&mut self, size: u32) -> Place {
         let size = size.max(1).next_multiple_of(8);
-        if size <= self.config.on_stack_limit.max(SMALL) {
-            if let Some(slot) = self.slot(size) {
-                self.f.temps.push(Temp::Slot(slot, size));
-                return slot_place(slot);
-            }
+        if size <= self.config.on_stack_limit.max(SMALL)
+            && let Some(slot) = self.slot(size)
+        {
+            self.f.temps.push(Temp::Slot(slot, size));
+            return slot_place(slot);
         }
         let off = self.p.scratch.alloc(size);
         self.f.temps.push(Temp::Scratch(off, size));
