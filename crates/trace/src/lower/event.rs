@@ -150,7 +150,7 @@ impl Cx<'_> {
             let src = as_memory(self.source(ptr));
             let size = self.limited(len.as_deref(), max);
             let got = self.read_call(What::Str, dst, size, src);
-            if len.is_some() {
+            if len.is_some() || !self.is_limit(max) {
                 return (self.string_length(got, max), None);
             }
             let (len, cut) = self.length_and_cut(got, src, max);

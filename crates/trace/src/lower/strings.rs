@@ -35,7 +35,7 @@ impl Cx<'_> {
         let size = self.limited(len, max);
         let src = as_memory(src);
         let got = self.read_call(What::Str, dst, size, src);
-        if len.is_none() {
+        if len.is_none() && self.is_limit(max) {
             let cut = self.cut_check(got, src, max);
             self.aside(cut, false, |cx| cx.count(globals::CUT_STRINGS));
         }
@@ -59,6 +59,11 @@ impl Cx<'_> {
         self.f.b.branch(Cond::Ult, n, limit, less, more);
         let v = self.either((less, |_| Some(n)), (more, |cx| Some(cx.int(max as i64))));
         v.unwrap_or(limit)
+    }
+
+    /// Whether a string of so many bytes is as long as the configuration lets it be, so that cutting it is not what the script asked for.
+    pub(super) fn is_limit(&self, max: u32) -> bool {
+        max >= self.config.max_strlen
     }
 
     /// 1 if a string that filled `max` bytes goes on at its source.

@@ -288,9 +288,14 @@ fn events_have_the_layout_of_the_plan() {
 
 #[test]
 fn strings_that_are_cut_are_marked_and_counted() {
-    let arg = string(input(Type::ptr(Type::U8, Space::User)), 72);
-    let (module, plan) =
-        build(script(&[], vec![emit(0, vec![arg.clone()])]).action(format(&[&arg])));
+    let arg = |max| string(input(Type::ptr(Type::U8, Space::User)), max);
+    // The second is as short as the script wants it.
+    let body =
+        vec![emit(0, vec![arg(72)]), set(0, arg(72)), emit(0, vec![arg(70)]), set(1, arg(10))];
+    let vars = [strings(72), strings(10)];
+    let mut s = script(&vars, body).action(format(&[&arg(72)]));
+    s.plan.config.max_strlen = 72;
+    let (module, plan) = build(s);
     let globals = plan.system.globals.unwrap().0 as usize;
     for (len, expected, cut) in [(70, 70, 0), (71, 71, 0), (72, 71, 1), (100, 71, 1)] {
         let mut m = Machine::new(&module);
@@ -298,7 +303,8 @@ fn strings_that_are_cut_are_marked_and_counted() {
         m.run(&words(&[0, at]));
         assert_eq!(le(&m.events[0][8..16]), expected | cut << 32, "{len}");
         let counters = m.value(globals, &[0; 4], 0).unwrap();
-        assert_eq!(le(&counters[8 * globals::CUT_STRINGS as usize..][..8]), cut, "{len}");
+        assert_eq!(le(&counters[8 * globals::CUT_STRINGS as usize..][..8]), 2 * cut, "{len}");
+        assert_eq!(le(&m.events[1][8..16]), len.min(69) as u64, "{len}");
     }
 }
 
