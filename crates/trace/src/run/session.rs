@@ -163,11 +163,15 @@ impl Runner {
 
     /// Says that everything is attached, to those who read JSON or wait for it.
     fn attached(&mut self, links: &[Box<dyn Link>]) {
-        if !self.options.quiet && self.sink.is_json() {
+        if !self.options.quiet {
             let once = |run: &RunKind| !matches!(run, RunKind::Attach(_));
             let others = self.plan.groups.iter().filter(|g| once(&g.run)).count();
             let n = links.iter().map(|l| l.count()).sum::<usize>() + others;
-            self.sink.counted("attached_probes", "probes", n as u64);
+            if self.sink.is_json() {
+                self.sink.counted("attached_probes", "probes", n as u64);
+            } else {
+                self.sink.say(&format!("Attached {n} probe{}", if n == 1 { "" } else { "s" }));
+            }
         }
         if self.options.notify_attached {
             self.sink.buf().extend_from_slice(b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n");
