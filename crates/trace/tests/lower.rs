@@ -2,8 +2,12 @@
 
 #[path = "lower/constructs.rs"]
 mod constructs;
+#[path = "lower/machine.rs"]
+mod machine;
 #[path = "lower/make.rs"]
 mod make;
+#[path = "lower/meaning.rs"]
+mod meaning;
 
 use make::Script;
 use skep_abi::{Feature, Helper, Target};

@@ -53,10 +53,10 @@ impl Cx<'_> {
 
     /// A condition as 0 or 1.
     pub(super) fn truth(&mut self, e: &Expr) -> Value {
-        if let ExprKind::And(_, b) | ExprKind::Or(_, b) = &e.kind {
-            if self.assigns(b) {
-                return self.logic(e);
-            }
+        if let ExprKind::And(_, b) | ExprKind::Or(_, b) = &e.kind
+            && self.assigns(b)
+        {
+            return self.logic(e);
         }
         let (yes, no) = (self.f.b.block(), self.f.b.block());
         self.cond(e, yes, no);

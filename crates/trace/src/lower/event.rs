@@ -157,8 +157,10 @@ impl Cx<'_> {
             return (len, Some(cut));
         }
         let max = max.min(self.types.size(&arg.ty));
-        let src = self.own(arg);
-        let got = self.copy_string(dst, src, max);
+        let src = as_memory(self.place(arg));
+        // One more, for the zero that a string which fills its place does not have.
+        let size = self.int(max as i64 + 1);
+        let got = self.read_call(What::Str, dst, size, src);
         (self.string_length(got, max + 1), None)
     }
 

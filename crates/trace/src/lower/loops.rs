@@ -104,11 +104,11 @@ impl Cx<'_> {
     }
 
     fn set_place(&mut self, place: &Expr, value: &Expr) {
-        if let ExprKind::Member(of, field) = &place.kind {
-            if let Some((shift, width)) = field.bits {
-                let at = self.place(of).plus(field.offset);
-                return self.set_bits(at, self.types.size(&field.ty), shift, width, value);
-            }
+        if let ExprKind::Member(of, field) = &place.kind
+            && let Some((shift, width)) = field.bits
+        {
+            let at = self.place(of).plus(field.offset);
+            return self.set_bits(at, self.types.size(&field.ty), shift, width, value);
         }
         let size = self.types.size(&value.ty);
         let temp = self.alloc(size.max(1));

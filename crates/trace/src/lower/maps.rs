@@ -56,7 +56,7 @@ fn create(info: &MapInfo, types: &Types, target: &Target) -> Map {
     // LRU tables must be, and per-CPU values are costly to allocate beforehand.
     let lru = matches!(map.kind, MapType::LruHash | MapType::LruPercpuHash);
     let small = map.max_entries <= PREALLOC && value_size <= PREALLOC_VALUE;
-    if !lru && !(small && !map.kind.is_percpu()) {
+    if !lru && (!small || map.kind.is_percpu()) {
         map.flags = BPF_F_NO_PREALLOC;
     }
     map

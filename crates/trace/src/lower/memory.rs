@@ -10,8 +10,10 @@ use skep_object::{Map, MapRef};
 use super::Cx;
 use crate::types::Space;
 
-/// Stack that one function uses at most for slots; the rest is left to spilled registers.
+/// Stack that the only function of a program uses at most for slots; the rest is left to spilled registers.
 const STACK_BUDGET: u32 = 320;
+/// The same of one of several that call each other: 512 bytes are for all of them together.
+const SHARED_BUDGET: u32 = 128;
 /// Small values (keys among them) that go on the stack even where `on_stack_limit` is lower.
 const SMALL: u32 = 64;
 /// Up to here memory is zeroed and copied by stores, above by one helper call.
@@ -95,11 +97,11 @@ impl Cx<'_> {
     /// Memory until the statement ends; what is in it is not known.
     pub(super) fn alloc(&mut self, size: u32) -> Place {
         let size = size.max(1).next_multiple_of(8);
-        if size <= self.config.on_stack_limit.max(SMALL) {
-            if let Some(slot) = self.slot(size) {
-                self.f.temps.push(Temp::Slot(slot, size));
-                return slot_place(slot);
-            }
+        if size <= self.config.on_stack_limit.max(SMALL)
+            && let Some(slot) = self.slot(size)
+        {
+            self.f.temps.push(Temp::Slot(slot, size));
+            return slot_place(slot);
         }
         let off = self.p.scratch.alloc(size);
         self.f.temps.push(Temp::Scratch(off, size));
@@ -129,7 +131,8 @@ impl Cx<'_> {
         if let Some(i) = fit {
             return Some(self.f.free_slots.swap_remove(i).0);
         }
-        if self.f.stack_used + size > STACK_BUDGET {
+        let budget = if self.p.map_loops { SHARED_BUDGET } else { STACK_BUDGET };
+        if self.f.stack_used + size > budget {
             return None;
         }
         self.f.stack_used += size;

@@ -29,6 +29,8 @@ pub(super) struct Prog {
     pub(super) scratch_values: Vec<(usize, Value)>,
     /// Where a loop over a map leaves word that the program shall return: a flag and the value.
     pub(super) early: Option<u32>,
+    /// It has loops over maps, whose bodies are functions of their own.
+    pub(super) map_loops: bool,
 }
 
 impl Default for Prog {
@@ -42,6 +44,7 @@ impl Default for Prog {
             scratch: Scratch::default(),
             scratch_values: Vec::new(),
             early: None,
+            map_loops: false,
         }
     }
 }
@@ -81,6 +84,7 @@ impl Cx<'_> {
 
     fn place_vars(&mut self, program: &hir::Program) {
         let shared = walk::used_in_map_loops(&program.body);
+        self.p.map_loops = !shared.is_empty();
         for (i, var) in program.vars.iter().enumerate() {
             let size = self.types.size(&var.ty).max(1);
             let home = if shared.contains(&VarId(i as u32)) {

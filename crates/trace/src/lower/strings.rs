@@ -1,6 +1,5 @@
 //! Strings and bytes: reading, comparing, searching.
 
-use skep_abi::Helper;
 use skep_codegen::ir::{BinOp, Block, Cond, Value};
 
 use super::Cx;
@@ -9,6 +8,9 @@ use super::read::What;
 use crate::hir::{Expr, ExprKind};
 use crate::plan::globals;
 use crate::types::{Space, Type};
+
+/// Texts of up to so many bytes are searched for byte by byte without a loop.
+const UNROLLED: usize = 64;
 
 impl Cx<'_> {
     /// Where the bytes come from: what a pointer points to, a place, or a number taken as an address.
@@ -222,6 +224,10 @@ impl Cx<'_> {
     /// 1 if the first string contains the second.
     pub(super) fn strcontains(&mut self, hay: &Expr, needle: &Expr) -> Value {
         let (h, n) = (self.types.size(&hay.ty), self.types.size(&needle.ty));
+        if let Some(text) = literal(needle).filter(|t| t.len() <= UNROLLED) {
+            let hay = self.own(hay);
+            return self.contains_literal(hay, h, text);
+        }
         let (hay, needle) = (self.own(hay), self.own(needle));
         let zero = self.int(0);
         // Found: 1; ended without: 2.
@@ -239,6 +245,49 @@ impl Cx<'_> {
                 }),
             );
             vec![v.unwrap_or(acc[0])]
+        });
+        let one = self.int(1);
+        self.f.b.icmp(Cond::Eq, state[0], one)
+    }
+
+    /// The same for a text that is known: its bytes become constants.
+    fn contains_literal(&mut self, hay: Place, h: u32, text: &[u8]) -> Value {
+        let text = &text[..text.iter().position(|&b| b == 0).unwrap_or(text.len())];
+        let n = text.len() as u32;
+        if n == 0 || n > h {
+            return self.int((n == 0) as i64);
+        }
+        let zero = self.int(0);
+        // Found: 1; the string has ended: 2.
+        let state = self.fold_until(h - n + 1, &[zero], |cx, i, acc| {
+            let start = cx.addr(hay);
+            let ptr = cx.f.b.bin(BinOp::Add, start, i);
+            let at = Place { base: Base::Value(ptr), off: 0, space: Space::Bpf, align: 1 };
+            // `other`: the first byte differs, so it may be the end; `later`: a later one does.
+            let (next, other, later) = (cx.f.b.block(), cx.f.b.block(), cx.f.b.block());
+            let state = cx.f.b.block_param(next);
+            let mut first = None;
+            for (j, &byte) in text.iter().enumerate() {
+                let have = cx.load(at.plus(j as i64), 1, false);
+                first.get_or_insert(have);
+                let (same, want) = (cx.f.b.block(), cx.int(byte as i64));
+                cx.f.b.branch(Cond::Eq, have, want, same, if j == 0 { other } else { later });
+                cx.f.b.switch_to(same);
+            }
+            let found = cx.int(1);
+            cx.jump_with(next, vec![found]);
+            cx.f.b.switch_to(other);
+            let (end, on) = (cx.f.b.block(), cx.f.b.block());
+            cx.f.b.branch_nonzero(first.unwrap_or(i), on, end);
+            cx.f.b.switch_to(end);
+            let over = cx.int(2);
+            cx.jump_with(next, vec![over]);
+            for block in [on, later] {
+                cx.f.b.switch_to(block);
+                cx.jump_with(next, acc.to_vec());
+            }
+            cx.f.b.switch_to(next);
+            vec![state]
         });
         let one = self.int(1);
         self.f.b.icmp(Cond::Eq, state[0], one)
@@ -275,16 +324,6 @@ impl Cx<'_> {
         // A needle that fills its place has no zero: reaching its end is a match too.
         let two = self.int(2);
         self.f.b.icmp(Cond::Ne, state[0], two)
-    }
-
-    /// Length of a string in memory of the program, counted by the kernel while it copies it to `dst`, which has room for one byte
-    /// more; the zero is counted too.
-    pub(super) fn copy_string(&mut self, dst: Place, src: Place, max: u32) -> Value {
-        let size = self.int(max as i64 + 1);
-        let (to, from) = (self.addr(dst), self.addr(src));
-        let has = self.target.has(Helper::PROBE_READ_KERNEL_STR);
-        let helper = if has { Helper::PROBE_READ_KERNEL_STR } else { Helper::PROBE_READ_STR };
-        self.call(helper, &[to, size, from])
     }
 }
 

@@ -21,7 +21,7 @@ impl Cx<'_> {
             return;
         }
         let size = self.types.size(&e.ty).min(self.types.size(ty));
-        self.at(e.span, |cx| cx.into_kind(e, dst, size));
+        self.at(e.span, |cx| cx.fill(e, dst, size));
         let whole = self.types.size(ty);
         // The string is written by what knows its end; the rest of a longer place is cleared here.
         self.zero_tail(dst, size, whole);
@@ -33,7 +33,7 @@ impl Cx<'_> {
         }
     }
 
-    fn into_kind(&mut self, e: &Expr, dst: Place, size: u32) {
+    fn fill(&mut self, e: &Expr, dst: Place, size: u32) {
         match &e.kind {
             ExprKind::Str(bytes) => self.literal(dst, bytes, size),
             ExprKind::Builtin(Builtin::Comm) => self.comm(dst, size),

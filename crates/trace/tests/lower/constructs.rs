@@ -586,6 +586,10 @@ pub(crate) fn values() -> Vec<(&'static str, Script)> {
         ),
         ("long string and literal", yes(same(fname(1024), text("/etc/ld.so.cache"), None))),
         ("strcontains", yes(contains(fname(256), text("ld.so")))),
+        (
+            "strcontains a variable",
+            yes(contains(fname(256), elem(1, vec![], strings(20)))).map("@s", &[], strings(20)),
+        ),
         ("strcontains comm", yes(contains(comm(), text("sh")))),
         (
             "task fields",
