@@ -19,9 +19,13 @@ impl Random {
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
+    /// True once in `n` times.
+    fn chance(&mut self, n: u64) -> bool {
+        self.next().is_multiple_of(n)
+    }
     fn bytes(&mut self, len: usize) -> Vec<u8> {
         // Mostly small numbers, so that lengths and ids are often nearly right.
-        let small = self.next() % 3 > 0;
+        let small = !self.chance(3);
         (0..len).map(|i| if small && i % 4 > 0 { 0 } else { self.next() as u8 }).collect()
     }
 }
@@ -80,9 +84,9 @@ fn script(random: &mut Random) -> Script {
     let piece = |random: &mut Random| {
         Piece::Arg(Spec {
             conv: convs[random.next() as usize % convs.len()],
-            width: (random.next() % 2 == 0).then_some(random.next() as u32 % 40),
-            precision_arg: random.next() % 5 == 0,
-            zero: random.next() % 2 == 0,
+            width: (random.chance(2)).then_some(random.next() as u32 % 40),
+            precision_arg: random.chance(5),
+            zero: random.chance(2),
             bits: 64,
             ..Spec::default()
         })
@@ -120,7 +124,7 @@ fn add_maps(script: &mut Script, random: &mut Random) {
         let entries = (0..20)
             .map(|_| {
                 // Now and then a key that is too short.
-                let cut = if random.next() % 8 == 0 { random.next() as usize % key_len } else { 0 };
+                let cut = if random.chance(8) { random.next() as usize % key_len } else { 0 };
                 (random.bytes(key_len - cut), random.bytes(len * cpus))
             })
             .collect();
