@@ -37,6 +37,8 @@ pub struct Options {
     pub allow_unsafe: bool,
     /// Print a line `__BPFTRACE_NOTIFY_PROBES_ATTACHED` once everything is attached, for test harnesses.
     pub notify_attached: bool,
+    /// `--dry-run`: end as soon as everything is attached, without running BEGIN and END.
+    pub dry_run: bool,
 }
 
 /// What reaches into a running session.
@@ -111,6 +113,11 @@ impl Runner {
             None => None,
         };
         self.announce();
+        if self.options.dry_run {
+            let links = self.attach(control.interrupt)?;
+            self.attached(&links);
+            return Ok(0);
+        }
         self.run_groups(|run| matches!(run, RunKind::Begin))?;
         self.take_all(&mut events, Handling::Show)?;
         self.sink.after_batch();

@@ -1,0 +1,810 @@
+//! Calls of functions that the program computes itself, or that are known when the script is compiled.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use skep_abi::regs::Arch;
+use skep_abi::signal;
+
+use super::builtins::DEFAULT_DEPTH;
+use super::convert::{cast_to, space_of_place};
+use super::names::nearest;
+use super::settings::stack_mode;
+use super::{Checker, Context, aggregate, int, is_unknown, literal, unknown};
+use crate::hir::{Builtin, Call, Expr, ExprKind, MapId};
+use crate::syntax::ast::{self, ExprKind as Ast, Item, Span};
+use crate::types::{Clock, Space, StackSpec, Type};
+
+/// A function: name, least and most arguments.
+pub(super) const FUNCTIONS: &[(&str, usize, usize)] = &[
+    ("printf", 1, 128),
+    ("errorf", 1, 128),
+    ("warnf", 1, 128),
+    ("print", 1, 3),
+    ("clear", 1, 1),
+    ("zero", 1, 1),
+    ("time", 0, 1),
+    ("strftime", 2, 2),
+    ("join", 1, 2),
+    ("cat", 1, 128),
+    ("system", 1, 128),
+    ("exit", 0, 1),
+    ("str", 1, 2),
+    ("buf", 1, 2),
+    ("ksym", 1, 1),
+    ("usym", 1, 1),
+    ("kaddr", 1, 1),
+    ("uaddr", 1, 1),
+    ("kstack", 0, 2),
+    ("ustack", 0, 2),
+    ("reg", 1, 1),
+    ("ntop", 1, 2),
+    ("pton", 1, 1),
+    ("macaddr", 1, 1),
+    ("cgroupid", 1, 1),
+    ("cgroup_path", 1, 2),
+    ("strncmp", 3, 3),
+    ("strcontains", 2, 2),
+    ("bswap", 1, 1),
+    ("nsecs", 0, 1),
+    ("delete", 1, 2),
+    ("has_key", 2, 2),
+    ("len", 1, 1),
+    ("signal", 1, 1),
+    ("override", 1, 1),
+    ("kptr", 1, 1),
+    ("uptr", 1, 1),
+];
+
+/// Functions of upstream that skep does not have yet.
+const LATER: &[&str] = &[
+    "skboutput",
+    "strerror",
+    "path",
+    "unwatch",
+    "find",
+    "offsetof",
+    "container_of",
+    "percpu_kaddr",
+    "socket_cookie",
+    "getopt",
+    "strlen",
+    "strstr",
+    "strcap",
+    "str_concat",
+    "memcmp",
+    "syscall_name",
+    "signal_name",
+    "signal_thread",
+    "write_user",
+    "is_err",
+    "is_ptr",
+    "is_str",
+    "is_array",
+    "is_integer",
+    "is_unsigned_integer",
+    "is_literal",
+    "assert",
+    "assert_str",
+    "static_assert",
+    "fail",
+    "kfunc_exist",
+    "kfunc_allowed",
+    "dw_ustack",
+    "debugf",
+    "default_str_length",
+    "ppid",
+    "pcomm",
+    "leader_comm",
+    "leader_tid",
+    "usermode",
+    "probetype",
+    "config",
+];
+
+impl Checker<'_> {
+    /// Any call.
+    pub(super) fn call(
+        &mut self,
+        name: &str,
+        name_span: Span,
+        args: &[ast::Expr],
+        span: Span,
+    ) -> Expr {
+        if aggregate::is_aggregation(name) {
+            self.error(span, format!("{name}() can only be assigned to a map"))
+                .help(format!("write `@name = {name}(...)`"));
+            return unknown(span);
+        }
+        let Some((_, least, most)) = FUNCTIONS.iter().find(|f| f.0 == name).copied() else {
+            return self.no_function(name, name_span, args, span);
+        };
+        if !self.arity(name, args, least, most, span) {
+            return unknown(span);
+        }
+        match name {
+            "str" => self.str(args, span),
+            "buf" => self.buf(args, span),
+            "ksym" | "usym" => self.symbol(name, &args[0], span),
+            "kaddr" => self.kaddr(&args[0], span),
+            "uaddr" => self.uaddr(&args[0], span),
+            "kstack" | "ustack" => self.stack(name, args, span),
+            "reg" => self.reg(&args[0], span),
+            "ntop" => self.ntop(args, span),
+            "pton" => self.pton(&args[0], span),
+            "macaddr" => self.macaddr(&args[0], span),
+            "cgroupid" => self.cgroupid(&args[0], span),
+            "cgroup_path" => self.cgroup_path(args, span),
+            "strncmp" => self.strncmp(args, span),
+            "strcontains" => self.strcontains(args, span),
+            "bswap" => self.bswap(&args[0], span),
+            "nsecs" => self.nsecs(args, span),
+            "delete" | "has_key" => self.element_call(name, args, span),
+            "len" => self.len(&args[0], span),
+            "signal" | "override" => self.unsafe_call(name, &args[0], span),
+            "kptr" => self.in_space(&args[0], Space::Kernel, span),
+            "uptr" => self.in_space(&args[0], Space::User, span),
+            _ => self.asynchronous(name, args, span),
+        }
+    }
+
+    fn no_function(&mut self, name: &str, name_span: Span, args: &[ast::Expr], span: Span) -> Expr {
+        // A builtin may be written as a call without arguments.
+        if args.is_empty()
+            && let Some(value) = self.builtin(name, span)
+        {
+            return value;
+        }
+        let script = self.script;
+        let item = script.items.iter().find_map(|i| match i {
+            Item::Macro(m) if m.name == name => Some("macros"),
+            Item::Function(f) if f.name == name => Some("functions of the script"),
+            _ => None,
+        });
+        if let Some(what) = item {
+            self.error(name_span, format!("{what} are not supported yet: `{name}`"));
+        } else if LATER.contains(&name) {
+            self.error(name_span, format!("{name}() is not supported yet"));
+        } else {
+            let aggregations =
+                ["count", "sum", "avg", "min", "max", "stats", "hist", "lhist", "tseries"];
+            let near = nearest(name, FUNCTIONS.iter().map(|f| f.0).chain(aggregations));
+            let help = near.map(|n| format!("did you mean `{n}`?")).unwrap_or_default();
+            self.error(name_span, format!("there is no function {name}()")).help(help);
+        }
+        unknown(span)
+    }
+
+    /// Whether the number of arguments is right.
+    pub(super) fn arity(
+        &mut self,
+        name: &str,
+        args: &[ast::Expr],
+        least: usize,
+        most: usize,
+        span: Span,
+    ) -> bool {
+        let given = args.len();
+        if (least..=most).contains(&given) {
+            return true;
+        }
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        let wants = match (least, most) {
+            (0, 0) => "no arguments".to_owned(),
+            (a, b) if a == b => format!("{a} argument{}", s(a)),
+            (a, b) if given < a && b > 3 => format!("at least {a} argument{}", s(a)),
+            (a, b) if b > 3 => format!("at most {b} arguments ({a} at least)"),
+            (a, b) => format!("{a} to {b} arguments"),
+        };
+        self.error(span, format!("{name}() takes {wants}, not {given}"));
+        false
+    }
+
+    /// A literal string.
+    pub(super) fn literal_str(&mut self, e: &ast::Expr, what: &str) -> Option<Vec<u8>> {
+        let value = match &e.kind {
+            Ast::Positional(n) => self.param_text(*n, e.span),
+            Ast::Call { name, args, .. } if name == "str" && args.len() == 1 => self.expr(e),
+            _ => self.expr(e),
+        };
+        if let ExprKind::Str(bytes) = value.kind {
+            return Some(bytes);
+        }
+        if !is_unknown(&value) {
+            self.error(e.span, format!("{what} must be a literal string"));
+        }
+        None
+    }
+
+    /// A literal string of UTF-8.
+    pub(super) fn literal_text(&mut self, e: &ast::Expr, what: &str) -> Option<String> {
+        let bytes = self.literal_str(e, what)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(text),
+            Err(_) => {
+                self.error(e.span, format!("{what} must be UTF-8"));
+                None
+            }
+        }
+    }
+
+    // Strings and bytes.
+
+    fn str(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        let source = match &args[0].kind {
+            Ast::Positional(n) => self.param_text(*n, args[0].span),
+            Ast::Binary { op: ast::BinaryOp::Add, left, right } => match left.kind {
+                Ast::Positional(n) => {
+                    let text = self.param_text(n, left.span);
+                    let by = self.expr(right);
+                    self.binary(ast::BinaryOp::Add, text, by, args[0].span)
+                }
+                _ => self.expr(&args[0]),
+            },
+            _ => self.expr(&args[0]),
+        };
+        let mut max = self.config.max_strlen;
+        let mut len = None;
+        if let Some(arg) = args.get(1) {
+            let value = self.number(arg, "the length");
+            match literal(&value) {
+                Some(n) if n < 0 => {
+                    self.error(arg.span, "a length cannot be negative");
+                    return unknown(span);
+                }
+                Some(n) if n >= i64::from(LARGEST) => {
+                    self.error(arg.span, format!("a string holds at most {LARGEST} bytes"));
+                    return unknown(span);
+                }
+                Some(n) => max = n as u32 + 1,
+                None if is_unknown(&value) => return unknown(span),
+                // One more for the zero byte.
+                None => {
+                    let one = int(1, value.ty.clone(), span);
+                    let sum = self.binary(ast::BinaryOp::Add, value, one, span);
+                    len = Some(Box::new(sum));
+                }
+            }
+        }
+        if is_unknown(&source) {
+            return unknown(span);
+        }
+        self.string_from(source, max, len, args.len() > 1, span)
+    }
+
+    fn string_from(
+        &mut self,
+        source: Expr,
+        max: u32,
+        len: Option<Box<Expr>>,
+        cut: bool,
+        span: Span,
+    ) -> Expr {
+        let ty = Type::Str { max };
+        match &source.ty {
+            Type::Str { max: has } if !cut || len.is_none() && *has <= max => {
+                return Expr { span, ..source };
+            }
+            Type::Str { .. } | Type::Int { .. } | Type::Ptr { .. } => {}
+            Type::Array { elem, .. } if self.store.types.size(elem) == 1 => {}
+            Type::Enum(_) | Type::Bool => return self.not_str(&source, span),
+            _ => return self.not_str(&source, span),
+        }
+        if let ExprKind::Str(bytes) = &source.kind
+            && len.is_none()
+        {
+            let end = bytes.len().min(max as usize - 1);
+            return super::exprs::str_literal(&bytes[..end], span);
+        }
+        let ty = match (&source.ty, cut) {
+            (Type::Array { len, .. }, false) if *len > 0 => {
+                Type::Str { max: (*len).saturating_add(1) }
+            }
+            _ => ty,
+        };
+        let ptr = Box::new(self.address(source));
+        Expr { kind: ExprKind::Call(Call::Str { ptr, len }), ty, span }
+    }
+
+    fn not_str(&mut self, source: &Expr, span: Span) -> Expr {
+        let ty = self.type_name(&source.ty);
+        self.error(source.span, format!("str() takes an address, not {ty}"));
+        unknown(span)
+    }
+
+    /// A string argument: a string, or an address of one.
+    fn string_arg(&mut self, e: &ast::Expr) -> Expr {
+        let value = match &e.kind {
+            Ast::Positional(n) => self.param_text(*n, e.span),
+            _ => self.expr(e),
+        };
+        match value.ty {
+            Type::Ptr { .. } | Type::Array { .. } => {
+                let max = self.config.max_strlen;
+                self.string_from(value, max, None, false, e.span)
+            }
+            Type::Str { .. } => value,
+            _ if is_unknown(&value) => value,
+            _ => {
+                let ty = self.type_name(&value.ty);
+                self.error(e.span, format!("a string is wanted here, not {ty}"));
+                unknown(e.span)
+            }
+        }
+    }
+
+    fn buf(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        let source = self.expr(&args[0]);
+        if is_unknown(&source) {
+            return unknown(span);
+        }
+        let own = match &source.ty {
+            Type::Str { max } => Some(*max),
+            Type::Array { elem, len } if *len > 0 => {
+                Some(self.store.types.size(elem).saturating_mul(*len))
+            }
+            Type::Ptr { .. } | Type::Int { .. } | Type::Array { .. } => None,
+            ty => {
+                let ty = self.type_name(&ty.clone());
+                self.error(source.span, format!("buf() takes an address or an array, not {ty}"));
+                return unknown(span);
+            }
+        };
+        let mut max = own.unwrap_or(self.config.max_strlen);
+        let mut len = None;
+        if let Some(arg) = args.get(1) {
+            let value = self.number(arg, "the length");
+            match literal(&value) {
+                Some(n) if (1..=i64::from(LARGEST)).contains(&n) => max = n as u32,
+                Some(_) => {
+                    self.error(arg.span, format!("a buffer holds 1 to {LARGEST} bytes"));
+                    return unknown(span);
+                }
+                None if is_unknown(&value) => return unknown(span),
+                None => {
+                    max = self.config.max_strlen.max(own.unwrap_or(0));
+                    len = Some(Box::new(value));
+                }
+            }
+        }
+        let ptr = Box::new(self.pointer_to(source));
+        Expr { kind: ExprKind::Call(Call::Buf { ptr, len }), ty: Type::Buf { max }, span }
+    }
+
+    /// The address of a place that is an array; an address stays.
+    fn pointer_to(&mut self, e: Expr) -> Expr {
+        match &e.ty {
+            Type::Array { elem, .. } => {
+                let (ty, span) = (Type::ptr((**elem).clone(), space_of_place(&e)), e.span);
+                Expr { kind: ExprKind::AddrOf(Box::new(e)), ty, span }
+            }
+            Type::Str { .. } => {
+                let char = Type::Int { bits: 8, signed: true };
+                let (ty, span) = (Type::ptr(char, space_of_place(&e)), e.span);
+                Expr { kind: ExprKind::AddrOf(Box::new(e)), ty, span }
+            }
+            _ => self.address(e),
+        }
+    }
+
+    fn strncmp(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        let (left, right) = (self.string_arg(&args[0]), self.string_arg(&args[1]));
+        let limit = self.constant(&args[2], "the length");
+        if is_unknown(&left) || is_unknown(&right) {
+            return unknown(span);
+        }
+        let limit = match limit.map(u32::try_from) {
+            Some(Ok(n)) => n,
+            Some(Err(_)) => {
+                self.error(args[2].span, "a length cannot be negative");
+                return unknown(span);
+            }
+            None => return unknown(span),
+        };
+        if let (ExprKind::Str(a), ExprKind::Str(b)) = (&left.kind, &right.kind) {
+            let cut = |s: &[u8]| s[..s.len().min(limit as usize)].to_vec();
+            return int(i64::from(cut(a) != cut(b)), Type::I64, span);
+        }
+        let kind = ExprKind::CompareBytes {
+            negate: true,
+            left: Box::new(left),
+            right: Box::new(right),
+            limit: Some(limit),
+        };
+        cast_to(Expr { kind, ty: Type::Bool, span }, Type::I64)
+    }
+
+    fn strcontains(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        let (hay, needle) = (self.string_arg(&args[0]), self.string_arg(&args[1]));
+        if is_unknown(&hay) || is_unknown(&needle) {
+            return unknown(span);
+        }
+        if let (ExprKind::Str(a), ExprKind::Str(b)) = (&hay.kind, &needle.kind) {
+            let found = b.is_empty() || a.windows(b.len()).any(|w| w == b.as_slice());
+            return int(i64::from(found), Type::Bool, span);
+        }
+        let kind = ExprKind::Call(Call::Strcontains(Box::new(hay), Box::new(needle)));
+        Expr { kind, ty: Type::Bool, span }
+    }
+
+    // Symbols and stacks.
+
+    fn symbol(&mut self, name: &str, arg: &ast::Expr, span: Span) -> Expr {
+        let value = self.expr(arg);
+        if is_unknown(&value) {
+            return value;
+        }
+        if !matches!(value.ty, Type::Int { .. } | Type::Ptr { .. }) {
+            let ty = self.type_name(&value.ty);
+            self.error(arg.span, format!("{name}() takes an address, not {ty}"));
+            return unknown(span);
+        }
+        let address = Box::new(cast_to(self.widen(value), Type::U64));
+        let (call, ty) = match name {
+            "ksym" => (Call::Ksym(address), Type::Ksym),
+            _ => (Call::Usym(address), Type::Usym),
+        };
+        Expr { kind: ExprKind::Call(call), ty, span }
+    }
+
+    fn kaddr(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        let Some(name) = self.literal_text(arg, "the symbol") else { return unknown(span) };
+        match self.host.kernel_symbol(&name) {
+            Some(address) => int(address as i64, Type::U64, span),
+            None => {
+                self.error(arg.span, format!("there is no kernel symbol `{name}`"));
+                unknown(span)
+            }
+        }
+    }
+
+    fn uaddr(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        let Context::Uprobe { path, .. } = self.context.clone() else {
+            self.error(span, "uaddr() is for uprobes and uretprobes");
+            return unknown(span);
+        };
+        let Some(name) = self.literal_text(arg, "the symbol") else { return unknown(span) };
+        match self.host.user_symbol(&path, &name) {
+            Ok(Some(symbol)) => {
+                let bits = match symbol.size {
+                    1 => 8,
+                    2 => 16,
+                    4 => 32,
+                    _ => 64,
+                };
+                let ty = Type::ptr(Type::Int { bits, signed: false }, Space::User);
+                cast_to(int(symbol.address as i64, Type::U64, span), ty)
+            }
+            Ok(None) => {
+                self.error(arg.span, format!("{} has no symbol `{name}`", path.display()));
+                unknown(span)
+            }
+            Err(e) => {
+                self.error(arg.span, format!("cannot look up `{name}`: {e}"));
+                unknown(span)
+            }
+        }
+    }
+
+    /// `kstack`, `ustack`: mode and depth, in any order.
+    fn stack(&mut self, name: &str, args: &[ast::Expr], span: Span) -> Expr {
+        let mut spec = StackSpec { mode: self.config.stack_mode, depth: DEFAULT_DEPTH };
+        for arg in args {
+            if let Ast::Ident(word) = &arg.kind
+                && let Some(mode) = stack_mode(word)
+            {
+                spec.mode = mode;
+                continue;
+            }
+            if let Ast::Ident(word) = &arg.kind
+                && !self.store.defines.contains_key(word)
+            {
+                self.error(arg.span, format!("there is no stack mode `{word}`"))
+                    .help("modes are bpftrace, perf, raw and build_id");
+                return unknown(span);
+            }
+            let Some(depth) = self.constant(arg, "the depth") else { return unknown(span) };
+            match u16::try_from(depth) {
+                Ok(depth @ 1..=1024) => spec.depth = depth,
+                _ => {
+                    self.error(arg.span, format!("a stack has 1 to 1024 frames, not {depth}"));
+                    return unknown(span);
+                }
+            }
+        }
+        let (builtin, ty) = match name {
+            "kstack" => (Builtin::Kstack(spec), Type::Kstack(spec)),
+            _ => (Builtin::Ustack(spec), Type::Ustack(spec)),
+        };
+        Expr { kind: ExprKind::Builtin(builtin), ty, span }
+    }
+
+    fn reg(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        if !matches!(self.context, Context::Kprobe { .. } | Context::Uprobe { .. } | Context::Perf)
+        {
+            self.error(span, "there are no registers in this kind of probe")
+                .help("reg() is for kprobes, uprobes and samples");
+            return unknown(span);
+        }
+        let Some(name) = self.literal_text(arg, "the register") else { return unknown(span) };
+        let Some(arch) = Arch::host() else {
+            self.error(span, "the registers of this machine are not known");
+            return unknown(span);
+        };
+        match arch.offset(&name) {
+            Some(offset) => {
+                Expr { kind: ExprKind::Builtin(Builtin::Reg(offset)), ty: Type::U64, span }
+            }
+            None => {
+                let all: Vec<&str> = arch.registers().iter().map(|r| r.0).collect();
+                self.error(arg.span, format!("{} has no register `{name}`", arch.name()))
+                    .help(format!("registers are {}", all.join(", ")));
+                unknown(span)
+            }
+        }
+    }
+
+    // Addresses of networks.
+
+    fn ntop(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        let family = match args {
+            [family, _] => {
+                let value = self.number(family, "the address family");
+                if is_unknown(&value) {
+                    return value;
+                }
+                Some(Box::new(value))
+            }
+            _ => None,
+        };
+        let addr = self.expr(&args[args.len() - 1]);
+        if is_unknown(&addr) {
+            return addr;
+        }
+        let addr = match &addr.ty {
+            ty if ty.is_integral() => self.widen(addr),
+            Type::Array { .. } | Type::Str { .. }
+                if matches!(self.store.types.size(&addr.ty), 4 | 16) =>
+            {
+                addr
+            }
+            Type::Ptr { to, .. } if family.is_some() || matches!(**to, Type::Array { .. }) => addr,
+            ty => {
+                let ty = self.type_name(&ty.clone());
+                self.error(
+                    addr.span,
+                    format!("ntop() takes an integer or 4 or 16 bytes, not {ty}"),
+                );
+                return unknown(span);
+            }
+        };
+        let kind = ExprKind::Call(Call::Ntop { family, addr: Box::new(addr) });
+        Expr { kind, ty: Type::Inet, span }
+    }
+
+    /// An address as an array of bytes, known now.
+    fn pton(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        let Some(text) = self.literal_text(arg, "the address") else { return unknown(span) };
+        let bytes: Vec<u8> = match (text.parse::<Ipv4Addr>(), text.parse::<Ipv6Addr>()) {
+            (Ok(v4), _) => v4.octets().to_vec(),
+            (_, Ok(v6)) => v6.octets().to_vec(),
+            _ => {
+                self.error(arg.span, format!("`{text}` is no IPv4 or IPv6 address"));
+                return unknown(span);
+            }
+        };
+        let ty = Type::Array { elem: Box::new(Type::U8), len: bytes.len() as u32 };
+        Expr { kind: ExprKind::Str(bytes), ty, span }
+    }
+
+    fn macaddr(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        let value = self.expr(arg);
+        if is_unknown(&value) {
+            return value;
+        }
+        let fits = match &value.ty {
+            Type::Array { .. } | Type::Str { .. } => self.store.types.size(&value.ty) == 6,
+            Type::Ptr { .. } => true,
+            _ => false,
+        };
+        if !fits {
+            let ty = self.type_name(&value.ty);
+            self.error(arg.span, format!("macaddr() takes 6 bytes or their address, not {ty}"));
+            return unknown(span);
+        }
+        Expr { kind: ExprKind::Call(Call::Macaddr(Box::new(value))), ty: Type::Mac, span }
+    }
+
+    // The rest.
+
+    fn cgroupid(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        let Some(path) = self.literal_text(arg, "the path") else { return unknown(span) };
+        match self.host.cgroup_id(&path) {
+            Ok(id) => int(id as i64, Type::U64, span),
+            Err(e) => {
+                self.error(arg.span, format!("cannot find the cgroup: {e}"));
+                unknown(span)
+            }
+        }
+    }
+
+    fn cgroup_path(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        let id = self.number(&args[0], "the cgroup's id");
+        let pattern = match args.get(1) {
+            Some(arg) => self.literal_text(arg, "the filter"),
+            None => Some("*".to_owned()),
+        };
+        let Some(pattern) = pattern.filter(|_| !is_unknown(&id)) else { return unknown(span) };
+        let pattern = self.string(&pattern);
+        let id = Box::new(cast_to(id, Type::U64));
+        Expr { kind: ExprKind::Call(Call::Pack(id)), ty: Type::CgroupPath { pattern }, span }
+    }
+
+    fn bswap(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        let value = self.expr(arg);
+        let value = self.integer(value, "the argument of bswap()");
+        let ty = match value.ty {
+            Type::Int { bits, .. } => Type::Int { bits, signed: false },
+            _ if is_unknown(&value) => return value,
+            _ => Type::U64,
+        };
+        let value = Box::new(cast_to(value, ty.clone()));
+        Expr { kind: ExprKind::Call(Call::Bswap(value)), ty, span }
+    }
+
+    fn nsecs(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        let clock = match args.first().map(|a| &a.kind) {
+            None => Some(Clock::Boot),
+            Some(Ast::Ident(mode)) => match mode.as_str() {
+                "monotonic" => Some(Clock::Monotonic),
+                "boot" => Some(Clock::Boot),
+                "tai" | "sw_tai" => Some(Clock::Tai),
+                _ => None,
+            },
+            Some(_) => None,
+        };
+        match clock {
+            Some(clock) => {
+                Expr { kind: ExprKind::Builtin(Builtin::Nsecs(clock)), ty: Type::U64, span }
+            }
+            None => {
+                self.error(args[0].span, "there is no such clock")
+                    .help("clocks are monotonic, boot, tai and sw_tai");
+                unknown(span)
+            }
+        }
+    }
+
+    /// `delete` and `has_key`: `f(@m, k)`, `f(@m, (k1, k2))`, and of old `delete(@m[k])`.
+    fn element_call(&mut self, name: &str, args: &[ast::Expr], span: Span) -> Expr {
+        let (map, key) = match (&args[0].kind, args.get(1)) {
+            (Ast::Map(map), Some(key)) => {
+                let id = self.map_id(map);
+                (id, self.map_keys(id, std::slice::from_ref(key), span))
+            }
+            (Ast::Map(map), None) => {
+                let id = self.map_id(map);
+                (id, self.map_keys(id, &[], span))
+            }
+            (Ast::MapElem { map, keys }, None) => {
+                let id = self.map_id(map);
+                (id, self.map_keys(id, keys, span))
+            }
+            (Ast::Error, _) => return unknown(span),
+            _ => {
+                self.error(args[0].span, format!("{name}() takes a map"))
+                    .help(format!("write `{name}(@map, key)`"));
+                return unknown(span);
+            }
+        };
+        self.needs_value(map, span);
+        let Some(key) = key else { return unknown(span) };
+        let call = match name {
+            "delete" => Call::Delete { map, key },
+            _ => Call::HasKey { map, key },
+        };
+        Expr { kind: ExprKind::Call(call), ty: Type::Bool, span }
+    }
+
+    /// An error if nothing gives the map a value.
+    pub(super) fn needs_value(&mut self, map: MapId, span: Span) {
+        if self.map_state(map).value.ty == Type::None {
+            let name = self.map_state(map).name.clone();
+            self.undefined_map(&name, span);
+        }
+    }
+
+    fn len(&mut self, arg: &ast::Expr, span: Span) -> Expr {
+        if let Ast::Map(name) = &arg.kind {
+            let map = self.map_id(name);
+            self.needs_value(map, arg.span);
+            if self.map_state(map).keys.as_ref().is_some_and(Vec::is_empty) {
+                self.error(arg.span, format!("{name} has no keys to count"));
+                return unknown(span);
+            }
+            return Expr { kind: ExprKind::Call(Call::Len(map)), ty: Type::I64, span };
+        }
+        let value = self.expr(arg);
+        match value.ty {
+            Type::Kstack(_) | Type::Ustack(_) => {
+                Expr { kind: ExprKind::Call(Call::StackLen(Box::new(value))), ty: Type::I64, span }
+            }
+            Type::Array { len, .. } => int(len.into(), Type::I64, span),
+            _ if is_unknown(&value) => value,
+            _ => {
+                let ty = self.type_name(&value.ty);
+                self.error(arg.span, format!("len() takes a map or a stack, not {ty}"));
+                unknown(span)
+            }
+        }
+    }
+
+    fn unsafe_call(&mut self, name: &str, arg: &ast::Expr, span: Span) -> Expr {
+        self.require_unsafe(name, span);
+        let value =
+            if name == "signal" { self.signal_number(arg) } else { self.number(arg, "the result") };
+        if name == "override" && !matches!(self.context, Context::Kprobe { ret: false }) {
+            self.error(span, "override() is for kprobes");
+        }
+        if is_unknown(&value) {
+            return unknown(span);
+        }
+        let call = match name {
+            "signal" => Call::Signal(Box::new(value)),
+            _ => Call::Override(Box::new(value)),
+        };
+        Expr { kind: ExprKind::Call(call), ty: Type::None, span }
+    }
+
+    fn signal_number(&mut self, arg: &ast::Expr) -> Expr {
+        let value = self.expr(arg);
+        if let ExprKind::Str(name) = &value.kind {
+            let found = std::str::from_utf8(name).ok().and_then(signal::number);
+            return match found {
+                Some(n) => int(n.into(), Type::I64, arg.span),
+                None => {
+                    self.error(arg.span, "there is no such signal")
+                        .help("write it as \"SIGUSR1\" or as a number");
+                    unknown(arg.span)
+                }
+            };
+        }
+        let value = self.integer(value, "the signal");
+        if let Some(n) = literal(&value)
+            && !(1..=i64::from(signal::MAX)).contains(&n)
+        {
+            self.error(arg.span, format!("there is no signal {n}"));
+            return unknown(arg.span);
+        }
+        self.widen(value)
+    }
+
+    /// Functions that change the system need a flag.
+    pub(super) fn require_unsafe(&mut self, name: &str, span: Span) {
+        if !self.options.unsafe_mode {
+            self.error(
+                span,
+                format!("{name}() can change the system, so it needs the flag --unsafe"),
+            )
+            .help("call skep with --unsafe if that is meant");
+        }
+    }
+
+    fn in_space(&mut self, arg: &ast::Expr, space: Space, span: Span) -> Expr {
+        let value = self.expr(arg);
+        let to = match &value.ty {
+            Type::Ptr { to, .. } => (**to).clone(),
+            Type::Int { .. } => Type::Int { bits: 8, signed: true },
+            _ if is_unknown(&value) => return value,
+            ty => {
+                let ty = self.type_name(&ty.clone());
+                self.error(arg.span, format!("a pointer is wanted here, not {ty}"));
+                return unknown(span);
+            }
+        };
+        let ty = Type::ptr(to, space);
+        Expr { kind: ExprKind::Cast(Box::new(value)), ty, span }
+    }
+}
+
+/// Most bytes of a string or buffer.
+const LARGEST: u32 = 1 << 20;
