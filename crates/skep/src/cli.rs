@@ -66,7 +66,7 @@ pub(crate) struct TraceArgs {
     #[arg(short = 'l', long = "list")]
     pub(crate) list: bool,
 
-    /// Run this command, trace it only, and stop when it ends
+    /// Run this command, and stop when it ends; `cpid` is its process id
     #[arg(short = 'c', long = "cmd", value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub(crate) command: Option<String>,
 
@@ -117,6 +117,14 @@ pub(crate) struct TraceArgs {
     /// No warnings
     #[arg(long = "no-warnings")]
     pub(crate) no_warnings: bool,
+
+    /// Taken for the sake of scripts that give it: there is no LLVM here whose output could be checked
+    #[arg(long = "verify-llvm-ir", hide = true)]
+    pub(crate) verify_llvm_ir: bool,
+
+    /// Taken for the sake of scripts that give it
+    #[arg(long = "usdt-file-activation", hide = true)]
+    pub(crate) usdt_file_activation: bool,
 
     /// Report failing helper calls (always done for map and ring buffer writes)
     #[arg(short = 'k', long = "warnings", action = clap::ArgAction::Count, hide = true)]

@@ -97,7 +97,8 @@ fn power(i: u32, bits: u8) -> Bound {
     }
     let power = (i >> bits) - 1;
     let suffix = ["", "K", "M", "G", "T", "P", "E"].get(power as usize / 10).unwrap_or(&"");
-    let label = format!("{}{suffix}", start >> (10 * (power / 10)));
+    let short = start.checked_shr(10 * (power / 10)).unwrap_or(0);
+    let label = format!("{short}{suffix}");
     Bound { number: start as i128, label: Some(label) }
 }
 

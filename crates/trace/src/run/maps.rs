@@ -371,8 +371,10 @@ fn split_key<'a>(info: &MapInfo, types: &Types, key: &'a [u8]) -> (&'a [u8], u64
     (key.get(..len).unwrap_or(key), uint(bucket, 8))
 }
 
-/// Most buckets that a histogram can have, against keys that are not of the layout.
-const MOST_BUCKETS: u64 = 1 << 20;
+/// How many buckets an aggregation can have; keys may hold anything.
+fn most_buckets(agg: Agg) -> u64 {
+    agg.buckets().unwrap_or(0).min(1 << 20).into()
+}
 
 fn histograms(
     map: &dyn Map,
@@ -386,7 +388,7 @@ fn histograms(
     let mut all: BTreeMap<Box<[u8]>, Vec<u64>> = BTreeMap::new();
     map.for_each(&mut |key, value| {
         let (key, bucket) = split_key(info, types, key);
-        if bucket >= MOST_BUCKETS {
+        if bucket >= most_buckets(agg) {
             return;
         }
         let (count, _) = value::merge(agg, value, 8);
@@ -404,7 +406,7 @@ fn histograms(
     })?;
     let order = KeyOrder::new(types, &info.keys);
     let mut all: Vec<_> =
-        all.into_iter().map(|(key, counts)| (counts.iter().sum::<u64>(), key, counts)).collect();
+        all.into_iter().map(|(key, counts)| (total(&counts), key, counts)).collect();
     all.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| order.compare(&a.1, &b.1)));
     let mut writer = Writer::new(info);
     for (_, key, counts) in top(&all, show.top) {
@@ -419,6 +421,10 @@ fn histograms(
     }
     writer.finish(sink);
     Ok(())
+}
+
+fn total(counts: &[u64]) -> u64 {
+    counts.iter().fold(0, |sum, c| sum.wrapping_add(*c))
 }
 
 fn all_series(
@@ -499,7 +505,7 @@ fn element_of_many(
     let mut series = Series::new();
     map.for_each(&mut |k, value| {
         let (k, bucket) = split_key(info, types, k);
-        if k != key || bucket >= MOST_BUCKETS {
+        if k != key || bucket >= most_buckets(agg) {
             return;
         }
         if let Agg::Tseries { op, signed, .. } = agg {

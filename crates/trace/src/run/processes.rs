@@ -84,7 +84,10 @@ struct Generation {
 struct Process {
     /// The newest last.
     images: Vec<Image>,
+    /// When its mappings were read last.
     read: Instant,
+    /// When it was last seen to be the same process still.
+    checked: Instant,
 }
 
 /// Processes that were seen.
@@ -105,9 +108,13 @@ impl Processes {
 
     /// Finds what is at an address.
     pub fn find(&mut self, pid: u32, address: u64) -> Option<Place> {
-        let stale = match self.known.get(&pid) {
+        let stale = match self.known.get_mut(&pid) {
             None => true,
-            Some(p) => p.read.elapsed() >= CURRENT && p.generation() != generation(pid),
+            Some(p) if p.checked.elapsed() < CURRENT => false,
+            Some(p) => {
+                p.checked = Instant::now();
+                p.generation() != generation(pid)
+            }
         };
         if stale {
             self.read(pid);
@@ -132,9 +139,10 @@ impl Processes {
         };
         let process = self.known.entry(pid).or_insert_with(|| {
             self.order.push_back(pid);
-            Process { images: Vec::new(), read: Instant::now() }
+            Process { images: Vec::new(), read: Instant::now(), checked: Instant::now() }
         });
         process.read = Instant::now();
+        process.checked = process.read;
         // A process that has ended has no mappings; what is known of it stays.
         if let (Some(generation), false) = (before, mappings.is_empty()) {
             process.images.retain(|image| image.generation != generation);

@@ -45,8 +45,11 @@ pub struct Live<'a> {
 }
 
 impl Live<'_> {
-    /// Addresses of a stack; `None` if it was lost.
+    /// Addresses of a stack: none where there is no stack (as of the user side of a kernel thread), `None` if it was lost.
     fn frames(&self, spec: StackSpec, id: i64) -> Option<Vec<u64>> {
+        if id < 0 {
+            return (id != -i64::from(libc::EEXIST)).then(Vec::new);
+        }
         let id = u32::try_from(id).ok()?;
         let (_, map) = self.plan.system.stacks.iter().find(|(depth, _)| *depth == spec.depth)?;
         let map = self.loaded.map(*map)?;
@@ -71,10 +74,7 @@ impl Names for Live<'_> {
     fn kstack(&mut self, spec: StackSpec, id: i64, out: &mut Vec<u8>) {
         let frames = self.frames(spec, id);
         let symbols = &mut self.resolver.symbols;
-        stack(spec.mode, frames, out, |address, perf, out| {
-            let _ = perf;
-            symbols.kernel(address, true, out);
-        });
+        stack(spec.mode, frames, out, |address, _, out| symbols.kernel(address, true, out));
     }
 
     fn ustack(&mut self, spec: StackSpec, id: i64, pid: u32, out: &mut Vec<u8>) {
@@ -191,12 +191,9 @@ struct Cgroups {
 
 impl Cgroups {
     fn write(&mut self, id: u64, pattern: &str, out: &mut Vec<u8>) {
-        let roots = self
-            .roots
-            .get_or_insert_with(|| {
-                roots(&std::fs::read_to_string("/proc/self/mounts").unwrap_or_default())
-            })
-            .clone();
+        let roots = self.roots.take().unwrap_or_else(|| {
+            roots(&std::fs::read_to_string("/proc/self/mounts").unwrap_or_default())
+        });
         let mut first = true;
         for (i, (name, root)) in roots.iter().enumerate() {
             if !wildcard(pattern.as_bytes(), name.as_bytes()) {
@@ -209,6 +206,7 @@ impl Cgroups {
                 out.extend_from_slice(format!("{name}:{path}").as_bytes());
             }
         }
+        self.roots = Some(roots);
     }
 
     fn path(&mut self, root_number: usize, root: &Path, id: u64) -> Option<String> {

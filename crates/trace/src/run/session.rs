@@ -119,22 +119,22 @@ impl Runner {
             return Ok(0);
         }
         self.run_groups(|run| matches!(run, RunKind::Begin))?;
-        self.take(&mut events, Handling::Show)?;
+        self.take_all(&mut events, Handling::Show)?;
         self.sink.after_batch();
         let links = if self.exit.is_none() { self.attach(control.interrupt)? } else { Vec::new() };
         self.attached(&links);
-        if self.exit.is_none() {
+        if self.exit.is_none() && !self.ended(&control) {
             (control.on_attached)()?;
             self.poll(&mut events, !links.is_empty(), &mut control)?;
         }
         if self.exit.is_some() {
-            self.take(&mut events, Handling::Drop)?;
+            self.take_all(&mut events, Handling::Drop)?;
         }
         drop(links);
         let rest = if self.exit.is_some() { Handling::Drop } else { Handling::Show };
-        self.take(&mut events, rest)?;
+        self.take_all(&mut events, rest)?;
         self.run_groups(|run| matches!(run, RunKind::End))?;
-        self.take(&mut events, Handling::Show)?;
+        self.take_all(&mut events, Handling::Show)?;
         self.finish(events)
     }
 
@@ -163,11 +163,15 @@ impl Runner {
 
     /// Says that everything is attached, to those who read JSON or wait for it.
     fn attached(&mut self, links: &[Box<dyn Link>]) {
-        if !self.options.quiet && self.sink.is_json() {
+        if !self.options.quiet {
             let once = |run: &RunKind| !matches!(run, RunKind::Attach(_));
             let others = self.plan.groups.iter().filter(|g| once(&g.run)).count();
             let n = links.iter().map(|l| l.count()).sum::<usize>() + others;
-            self.sink.counted("attached_probes", "probes", n as u64);
+            if self.sink.is_json() {
+                self.sink.counted("attached_probes", "probes", n as u64);
+            } else {
+                self.sink.say(&format!("Attached {n} probe{}", if n == 1 { "" } else { "s" }));
+            }
         }
         if self.options.notify_attached {
             self.sink.buf().extend_from_slice(b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n");
@@ -229,7 +233,7 @@ impl Runner {
         let mut pace = Pace::new();
         while !self.ended(control) {
             self.run_signals(control.signals)?;
-            let n = self.take(events, Handling::Show)?;
+            let n = self.take(events, Handling::Show, BATCH, control.interrupt)?;
             self.sink.after_batch();
             self.report_losses(events);
             if self.ended(control) || (control.should_stop)() {
@@ -240,7 +244,10 @@ impl Runner {
                 self.set_wake(on)?;
                 continue;
             }
-            wait(events, step.pause())?;
+            let pause = step.pause();
+            if !pause.is_zero() {
+                wait(events, pause)?;
+            }
         }
         Ok(())
     }
@@ -272,15 +279,26 @@ impl Runner {
         self.losses.report(&self.plan, globals, transport, &mut self.sink);
     }
 
-    /// Takes all events that are there; gives their number.
+    /// Takes all events that are there.
+    fn take_all(
+        &mut self,
+        events: &mut Option<Box<dyn Events>>,
+        handling: Handling,
+    ) -> Result<(), Error> {
+        self.take(events, handling, usize::MAX, &AtomicBool::new(false)).map(|_| ())
+    }
+
+    /// Takes events that are there, at most so many and none after `stop` is set; gives their number.
     fn take(
         &mut self,
         events: &mut Option<Box<dyn Events>>,
         handling: Handling,
+        most: usize,
+        stop: &AtomicBool,
     ) -> Result<usize, Error> {
         let Some(events) = events else { return Ok(0) };
         let mut handling = handling;
-        let mut failed = None;
+        let (mut failed, mut taken) = (None, 0);
         let n = events.drain(&mut |record| {
             let before = self.exit.is_some();
             if let Err(error) = self.handle(record, handling) {
@@ -291,7 +309,8 @@ impl Runner {
             if self.exit.is_some() && !before {
                 handling = Handling::Drop;
             }
-            self.sink.is_open()
+            taken += 1;
+            self.sink.is_open() && taken < most && !stop.load(Ordering::Relaxed)
         })?;
         match failed {
             Some(error) => Err(error),
@@ -386,6 +405,8 @@ const SHORT: Duration = Duration::from_millis(2);
 const SHORTEST: Duration = Duration::from_micros(200);
 /// Events at one look that count as very many.
 const MANY: usize = 2000;
+/// Most events that are taken before signals and losses are looked at.
+const BATCH: usize = 1 << 16;
 /// The long sleep; signals and events end it early, the traced process's end may not.
 const LONG: Duration = Duration::from_millis(50);
 
@@ -403,7 +424,11 @@ impl Pace {
                 self.state = PaceState::Busy;
                 return Step::Wake(false);
             }
-            return Step::Pause(if n > MANY { SHORTEST } else { SHORT });
+            return Step::Pause(match n {
+                BATCH.. => Duration::ZERO,
+                MANY.. => SHORTEST,
+                _ => SHORT,
+            });
         }
         match self.state {
             PaceState::Busy if self.last_event.elapsed() < SILENCE => Step::Pause(SHORT),
@@ -417,5 +442,48 @@ impl Pace {
             }
             PaceState::Asleep => Step::Pause(LONG),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the pace says to looks that find so many events.
+    fn steps(pace: &mut Pace, looks: &[usize]) -> Vec<String> {
+        let show = |step| match step {
+            Step::Wake(on) => format!("wake {}", u8::from(on)),
+            Step::Pause(pause) => format!("{}us", pause.as_micros()),
+        };
+        looks.iter().map(|n| show(pace.step(*n))).collect()
+    }
+
+    #[test]
+    fn silence_asks_to_be_woken_and_looks_again_before_the_long_sleep() {
+        let mut pace = Pace::new();
+        let said = steps(&mut pace, &[0, 0, 0, 0]);
+        assert_eq!(said, ["wake 1", "2000us", "50000us", "50000us"]);
+    }
+
+    #[test]
+    fn events_are_looked_for_often_while_they_come() {
+        let mut pace = Pace::new();
+        steps(&mut pace, &[0, 0, 0]);
+        let said = steps(&mut pace, &[1, 1, 0, MANY, BATCH, 0]);
+        assert_eq!(said, ["wake 0", "2000us", "2000us", "200us", "0us", "2000us"]);
+    }
+
+    #[test]
+    fn an_event_between_asking_and_sleeping_is_not_slept_over() {
+        let mut pace = Pace::new();
+        assert_eq!(steps(&mut pace, &[0, 0, 3, 3]), ["wake 1", "2000us", "wake 0", "2000us"]);
+    }
+
+    #[test]
+    fn long_silence_ends_the_often_looks() {
+        let mut pace = Pace::new();
+        pace.step(1);
+        pace.last_event -= SILENCE;
+        assert_eq!(steps(&mut pace, &[0]), ["wake 1"]);
     }
 }

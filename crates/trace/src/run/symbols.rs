@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use blazesym::symbolize::source::{Elf, Kernel, Process, Source};
 use blazesym::symbolize::{Input, Symbolizer};
@@ -174,6 +174,8 @@ fn put(name: &Name, address: u64, offset: bool, out: &mut Vec<u8>) {
     }
 }
 
+/// Least time between two looks at a perf map.
+const PERF_MAP_PAUSE: Duration = Duration::from_millis(100);
 /// Largest perf map that is read.
 const PERF_MAP_BYTES: u64 = 64 << 20;
 
@@ -181,11 +183,16 @@ const PERF_MAP_BYTES: u64 = 64 << 20;
 #[derive(Default)]
 struct PerfMap {
     stamp: Option<(SystemTime, u64)>,
+    looked: Option<Instant>,
     names: Vec<(u64, u64, Rc<str>)>,
 }
 
 impl PerfMap {
     fn refresh(&mut self, pid: u32) {
+        if self.looked.is_some_and(|t| t.elapsed() < PERF_MAP_PAUSE) {
+            return;
+        }
+        self.looked = Some(Instant::now());
         let Some((path, stamp)) = perf_map_file(pid) else { return };
         if self.stamp == Some(stamp) || stamp.1 > PERF_MAP_BYTES {
             return;
@@ -241,7 +248,7 @@ mod tests {
     #[test]
     fn perf_maps_name_what_a_jit_compiler_made() {
         let names = parse_perf_map("2000 10 second one\nbad\n1000 20 first\n0x3000 8 third\n");
-        let map = PerfMap { stamp: None, names };
+        let map = PerfMap { names, ..PerfMap::default() };
         let find = |a| map.find(a).map(|(n, d)| (n.to_string(), d));
         assert_eq!(find(0x1005), Some(("first".into(), 5)));
         assert_eq!(find(0x200f), Some(("second one".into(), 15)));

@@ -5,6 +5,7 @@
 
 mod fake;
 mod maps;
+mod odd;
 mod printf;
 mod session;
 mod symbols;
