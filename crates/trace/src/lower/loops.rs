@@ -1,7 +1,7 @@
 //! Statements and loops.
 
 use skep_abi::Feature;
-use skep_codegen::ir::{Block, Cond, Edge, Term, Value};
+use skep_codegen::ir::{BinOp, Block, Cond, Edge, Term, Value};
 
 use super::Cx;
 use super::frame::Loop;
@@ -125,7 +125,6 @@ impl Cx<'_> {
         width: u8,
         value: &Expr,
     ) {
-        use skep_codegen::ir::BinOp;
         let mask = (u64::MAX >> (64 - width.clamp(1, 64) as u32)) << shift;
         let v = self.scalar(value);
         let v = self.f.b.bin_imm(BinOp::Shl, v, shift as i64);
@@ -175,6 +174,27 @@ impl Cx<'_> {
         }
     }
 
+    /// The values, so that the verifier does not know them: it then has to look at a loop only once for any number of turns, instead of
+    /// counting along. Only where the loop budget lets it.
+    fn blurred(&mut self, values: Vec<Value>, vars: &[VarId]) -> Vec<Value> {
+        let number = |cx: &Self, v: &VarId| cx.p.vars[v.0 as usize].0.is_integral();
+        if !self.target.has(Feature::MayGoto) || !vars.iter().any(|v| number(self, v)) {
+            return values;
+        }
+        let zero = self.unknown_zero();
+        let blur = |(value, var): (Value, &VarId)| match number(self, var) {
+            true => self.f.b.bin(BinOp::Add, value, zero),
+            false => value,
+        };
+        values.into_iter().zip(vars).map(blur).collect()
+    }
+
+    /// A zero that only we know to be one.
+    fn unknown_zero(&mut self) -> Value {
+        let zeroes = self.zeroes(8);
+        self.load64(zeroes)
+    }
+
     /// Lets the kernel's loop budget end the loop where the target has one.
     fn budget(&mut self, exit: Block, args: Vec<Value>) {
         if self.target.has(Feature::MayGoto) {
@@ -189,6 +209,7 @@ impl Cx<'_> {
         let (head, at_head) = self.block_for(&vars);
         let (exit, at_exit) = self.block_for(&vars);
         let start = self.values(&vars);
+        let start = self.blurred(start, &vars);
         self.jump_with(head, start);
         self.f.b.switch_to(head);
         self.bind(&vars, &at_head);
@@ -224,7 +245,10 @@ impl Cx<'_> {
         let at_head: Vec<Value> = vars.iter().map(|_| self.f.b.block_param(head)).collect();
         let (next, at_next) = self.block_for(&vars);
         let (exit, at_exit) = self.block_for(&vars);
-        let args = [vec![first], self.values(&vars)].concat();
+        let mut args = [vec![first], self.values(&vars)].concat();
+        if !few {
+            args = self.blurred(args, &[&[var], &vars[..]].concat());
+        }
         self.jump_with(head, args);
         self.f.b.switch_to(head);
         self.bind(&vars, &at_head);
@@ -241,7 +265,7 @@ impl Cx<'_> {
         let args = self.values(&vars);
         self.jump_with(next, args);
         self.f.b.switch_to(next);
-        let one_on = self.f.b.bin_imm(skep_codegen::ir::BinOp::Add, i, 1);
+        let one_on = self.f.b.bin_imm(BinOp::Add, i, 1);
         self.jump_with(head, [vec![one_on], at_next].concat());
         self.f.b.switch_to(exit);
         self.bind(&vars, &at_exit);
@@ -316,10 +340,11 @@ impl Cx<'_> {
         let acc: Vec<Value> = start.iter().map(|_| self.f.b.block_param(head)).collect();
         let exit = self.f.b.block();
         let out: Vec<Value> = start.iter().map(|_| self.f.b.block_param(exit)).collect();
-        let zero = self.int(0);
-        self.jump_with(head, [&[zero], start].concat());
+        let many = count as i64 > FEW && self.target.has(Feature::MayGoto);
+        let first = if many { self.unknown_zero() } else { self.int(0) };
+        self.jump_with(head, [&[first], start].concat());
         self.f.b.switch_to(head);
-        if count as i64 > FEW {
+        if many {
             self.budget(exit, acc.clone());
         }
         let (inside, done, limit) = (self.f.b.block(), self.f.b.block(), self.int(count as i64));
@@ -335,7 +360,7 @@ impl Cx<'_> {
             self.jump_with(exit, new.clone());
             self.f.b.switch_to(on);
         }
-        let one_on = self.f.b.bin_imm(skep_codegen::ir::BinOp::Add, i, 1);
+        let one_on = self.f.b.bin_imm(BinOp::Add, i, 1);
         self.jump_with(head, [vec![one_on], new].concat());
         self.f.b.switch_to(exit);
         out
