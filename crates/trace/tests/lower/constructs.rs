@@ -590,6 +590,31 @@ pub(crate) fn values() -> Vec<(&'static str, Script)> {
             "strcontains a variable",
             yes(contains(fname(256), elem(1, vec![], strings(20)))).map("@s", &[], strings(20)),
         ),
+        (
+            "very long strings compared",
+            script(
+                &[strings(65536), strings(60000)],
+                vec![
+                    set(0, fname(65536)),
+                    set(1, fname(60000)),
+                    when(
+                        same(var(0, strings(65536)), var(1, strings(60000)), None),
+                        vec![result(int(1))],
+                        vec![],
+                    ),
+                ],
+            )
+            .map("@", &[], Type::I64),
+        ),
+        ("strcontains in a very long string", yes(contains(fname(65536), text("ld.so.cache")))),
+        (
+            "strcontains a variable in a long string",
+            yes(contains(fname(1024), elem(1, vec![], strings(200)))).map("@s", &[], strings(200)),
+        ),
+        (
+            "strcontains a variable",
+            yes(contains(fname(256), elem(1, vec![], strings(20)))).map("@s", &[], strings(20)),
+        ),
         ("strcontains comm", yes(contains(comm(), text("sh")))),
         (
             "task fields",
