@@ -68,7 +68,8 @@ pub mod globals {
     pub const START: u32 = 1;
     /// Added to the boot clock gives real time.
     pub const REALTIME: u32 = 2;
-    /// Not 0 once the script has called `exit()`: probes do nothing more (but END).
+    /// Not 0 once the script has called `exit()`: probes do nothing more (but END). The low half is 1, the high half the exit code, so
+    /// that it is not lost where the event finds no room.
     pub const EXITED: u32 = 3;
     /// Events lost because the ring buffer was full.
     pub const LOST_EVENTS: u32 = 4;

@@ -65,6 +65,22 @@ fn the_kernel_takes_every_construct() {
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }
 
+#[test]
+fn what_a_target_lacks_is_named() {
+    for (name, lacks, expected) in [
+        ("over a map", Helper::FOR_EACH_MAP_ELEM, "loops over maps are not possible"),
+        ("length", Helper::FOR_EACH_MAP_ELEM, "loops over maps are not possible"),
+        ("jiffies", Helper::JIFFIES64, "`jiffies` cannot be had"),
+    ] {
+        let (_, script) = constructs::all().into_iter().find(|s| s.0 == name).unwrap();
+        let Script { hir, mut plan } = script;
+        let target = newest().without(lacks);
+        let error = skep_trace::lower::lower(&hir, &mut plan, &target, 2, "t.bt", "x").unwrap_err();
+        assert!(error.message.starts_with(expected), "{error}");
+        assert!(error.message.contains(lacks.name()), "{error}");
+    }
+}
+
 fn kernel(what: &str) -> Option<Kernel> {
     let kernel = Kernel::new().ok()?;
     match kernel.enable_stats() {

@@ -42,10 +42,14 @@ impl Cx<'_> {
         };
         let exits = matches!(self.actions.get(action.0 as usize), Some(Action::Exit));
         self.send(record, size, exits);
-        self.release(mark);
         if exits {
-            self.exit();
+            let code = match args {
+                [] => self.int(0),
+                _ => self.load64(record.plus(EVENT_HEADER)),
+            };
+            self.exit(code);
         }
+        self.release(mark);
     }
 
     /// Types of the arguments as user space expects them.
@@ -252,11 +256,12 @@ impl Cx<'_> {
         flags.unwrap_or(asleep)
     }
 
-    /// What follows the event of `exit()`.
-    fn exit(&mut self) {
+    /// What follows the event of `exit()`. The word has the code too: the event may have found no room.
+    fn exit(&mut self, code: Value) {
+        let high = self.f.b.bin_imm(BinOp::Shl, code, 32);
+        let word = self.f.b.bin_imm(BinOp::Or, high, 1);
         let exited = self.global(globals::EXITED);
-        let one = self.int(1);
-        self.store64(exited, one);
+        self.store64(exited, word);
         let zero = self.int(0);
         self.end_program(zero);
     }

@@ -794,7 +794,8 @@ pub(crate) fn values() -> Vec<(&'static str, Script)> {
         Builtin::Nsecs(Clock::Realtime),
         Builtin::Kstack(stack(20)),
     ] {
-        list.push(("builtin", one(builtin(b))));
+        let name = if b == Builtin::Jiffies { "jiffies" } else { "builtin" };
+        list.push((name, one(builtin(b))));
     }
     for b in [
         Builtin::Arg(0),

@@ -328,19 +328,28 @@ fn user_space_is_woken_only_if_it_sleeps_and_lost_events_are_counted() {
 
 #[test]
 fn exit_sends_the_code_and_silences_the_script() {
+    // Counted up once, though it is needed twice.
+    let code =
+        ex(ExprKind::MapAdd { map: MapId(1), key: vec![], delta: 3, post: false }, Type::I64);
     let body = vec![
         agg(0, vec![], Agg::Count, None),
-        emit(0, vec![int(3)]),
+        emit(0, vec![code]),
         agg(0, vec![], Agg::Count, None),
     ];
-    let (module, _) =
-        build(script(&[], body).map("@", &[], Type::Agg(Agg::Count)).action(Action::Exit));
+    let s = script(&[], body).map("@", &[], Type::Agg(Agg::Count)).map("@n", &[], Type::I64);
+    let (module, plan) = build(s.action(Action::Exit));
     let mut m = Machine::new(&module);
     m.run(&words(&[]));
     m.run(&words(&[]));
     assert_eq!(m.word(0), 1);
     assert_eq!(m.events.len(), 1);
     assert_eq!((le(&m.events[0][8..]), m.event_flags[0]), (3, 2));
+    // User space learns of it also where the event finds no room.
+    let mut m = Machine::new(&module);
+    m.ring_full = true;
+    m.run(&words(&[]));
+    let words = m.value(plan.system.globals.unwrap().0 as usize, &[0; 4], 0).unwrap();
+    assert_eq!(le(&words[8 * globals::EXITED as usize..][..8]), 3 << 32 | 1);
 }
 
 #[test]
