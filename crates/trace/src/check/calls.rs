@@ -148,6 +148,14 @@ impl Checker<'_> {
     }
 
     fn no_function(&mut self, name: &str, name_span: Span, args: &[ast::Expr], span: Span) -> Expr {
+        // `pid(init)`: skep sees the ids of the initial namespace.
+        if let ([Ast::Ident(namespace)], "pid" | "tid") =
+            (args.iter().map(|a| a.kind.clone()).collect::<Vec<_>>().as_slice(), name)
+            && matches!(namespace.as_str(), "init" | "curr_ns")
+            && let Some(value) = self.builtin(name, span)
+        {
+            return value;
+        }
         // A builtin may be written as a call without arguments.
         if args.is_empty()
             && let Some(value) = self.builtin(name, span)
@@ -286,7 +294,6 @@ impl Checker<'_> {
             }
             Type::Str { .. } | Type::Int { .. } | Type::Ptr { .. } => {}
             Type::Array { elem, .. } if self.store.types.size(elem) == 1 => {}
-            Type::Enum(_) | Type::Bool => return self.not_str(&source, span),
             _ => return self.not_str(&source, span),
         }
         if let ExprKind::Str(bytes) = &source.kind
@@ -603,7 +610,7 @@ impl Checker<'_> {
         }
         let fits = match &value.ty {
             Type::Array { .. } | Type::Str { .. } => self.store.types.size(&value.ty) == 6,
-            Type::Ptr { .. } => true,
+            Type::Ptr { .. } | Type::Int { .. } => true,
             _ => false,
         };
         if !fits {
@@ -611,7 +618,8 @@ impl Checker<'_> {
             self.error(arg.span, format!("macaddr() takes 6 bytes or their address, not {ty}"));
             return unknown(span);
         }
-        Expr { kind: ExprKind::Call(Call::Macaddr(Box::new(value))), ty: Type::Mac, span }
+        let address = self.address(value);
+        Expr { kind: ExprKind::Call(Call::Macaddr(Box::new(address))), ty: Type::Mac, span }
     }
 
     // The rest.

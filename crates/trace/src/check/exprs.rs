@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::convert::{element_types, space_of_place};
+use super::convert::{cast_to, element_types, space_of_place};
 use super::names::nearest;
 use super::store::{Define, with_space};
 use super::{Checker, Context, int, is_unknown, literal, unknown};
@@ -401,7 +401,7 @@ impl Checker<'_> {
             self.error(span, format!("an argument of type {name} cannot be read"));
             return unknown(span);
         }
-        super::convert::cast_to(raw, ty)
+        cast_to(raw, ty)
     }
 
     fn index(&mut self, e: &ast::Expr, index: &ast::Expr, span: Span) -> Expr {
@@ -516,6 +516,10 @@ impl Checker<'_> {
 
     fn sign(&mut self, op: UnaryOp, value: Expr, span: Span) -> Expr {
         let value = self.integer(value, "the operand");
+        if op == UnaryOp::BitNot && value.ty == Type::Bool {
+            self.error(span, "the bits of a bool cannot be inverted").help("write `!`");
+            return unknown(span);
+        }
         if is_unknown(&value) {
             return value;
         }
@@ -537,6 +541,11 @@ impl Checker<'_> {
             Type::Ptr { to, .. } if **to != Type::None => {
                 self.fill(&to.clone());
                 Expr { span, ..deref(value) }
+            }
+            // An address that is only a number: the 64-bit word there.
+            Type::Int { bits: 64, .. } => {
+                let ptr = cast_to(value, Type::ptr(Type::U64, self.default_space()));
+                Expr { span, ..deref(ptr) }
             }
             ty => {
                 let name = self.type_name(&ty.clone());

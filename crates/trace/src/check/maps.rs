@@ -137,7 +137,7 @@ impl Checker<'_> {
         let name = self.type_name(&key.ty);
         self.store.fill_deep(&key.ty);
         match key.ty {
-            Type::Timestamp { .. } | Type::Agg(_) => {
+            Type::Agg(_) => {
                 self.error(key.span, format!("a value of type {name} cannot be a key"));
                 false
             }
@@ -234,7 +234,7 @@ impl Checker<'_> {
                 self.undefined_map(&name, span);
                 None
             }
-            Type::Agg(agg) if agg.is_multi() => {
+            Type::Agg(agg) if agg.is_multi() || matches!(agg, Agg::Stats { .. }) => {
                 let what = super::store::agg_name(agg);
                 self.error(span, format!("{name} is a {what}, which is not a single value"))
                     .help(format!("show it with print({name})"));
@@ -309,6 +309,7 @@ impl Checker<'_> {
             return None;
         }
         if let ExprKind::MapElem { map: from, .. } = &value.kind
+            && self.map_state(map).value.ty == Type::None
             && let Some(agg) = self.map_state(*from).value_agg()
         {
             let from = self.map_state(*from).name.clone();
@@ -327,7 +328,7 @@ impl Checker<'_> {
         Some(Stmt { kind: StmtKind::SetMap { map, key: key?, value }, span })
     }
 
-    /// `@m[k]++`: an integer map of 64 bits, so that it can be added to atomically.
+    /// `@m[k]++`: an integer of 64 bits, or a pointer, so that it can be added to atomically.
     pub(super) fn step_map(
         &mut self,
         name: &str,
@@ -338,10 +339,15 @@ impl Checker<'_> {
     ) -> Expr {
         let map = self.map_id(name);
         let key = self.map_keys(map, keys, span);
-        let wide = match self.map_state(map).value.ty {
-            Type::Int { signed: false, .. } => Type::U64,
-            _ => Type::I64,
+        let (wide, size) = match self.map_state(map).value.ty.clone() {
+            Type::Int { signed: false, .. } => (Type::U64, 1),
+            Type::Ptr { to, space } => {
+                let size = self.pointee_size(&to);
+                (Type::Ptr { to, space }, size)
+            }
+            _ => (Type::I64, 1),
         };
+        let delta = delta.wrapping_mul(size);
         if !self.join_map(map, &wide, Lit::No, span) {
             return unknown(span);
         }
@@ -373,6 +379,7 @@ impl Checker<'_> {
             let state = self.maps[at].clone();
             self.declared_kind(&state);
             let keys: Vec<Type> = state.keys.iter().flatten().map(|k| k.ty.clone()).collect();
+            let keyless = keys.is_empty();
             let value = match state.value.ty {
                 Type::None => Type::I64,
                 ty => ty,
@@ -388,7 +395,8 @@ impl Checker<'_> {
                 keys,
                 value,
                 max_entries: max,
-                declared: state.declared,
+                // A map without a key is one element, whatever kind was declared for it.
+                declared: state.declared.filter(|_| !keyless),
                 map: None,
             });
         }
@@ -411,10 +419,6 @@ impl Checker<'_> {
             self.error(span, format!("{name} holds an aggregation, which is kept for each CPU"))
                 .help("declare it as percpuhash or percpulruhash");
         }
-        if keys.is_empty() && state.keys.is_some() && !array {
-            self.error(span, format!("{name} is declared as a hash but used without a key"))
-                .help("give it a key, or leave the declaration out");
-        }
     }
 }
 
@@ -434,8 +438,7 @@ pub(super) fn agg_type(agg: Agg) -> Type {
         Agg::Sum { signed: false }
         | Agg::Avg { signed: false }
         | Agg::Min { signed: false }
-        | Agg::Max { signed: false }
-        | Agg::Stats { signed: false } => Type::U64,
+        | Agg::Max { signed: false } => Type::U64,
         _ => Type::I64,
     }
 }

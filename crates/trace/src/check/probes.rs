@@ -253,7 +253,7 @@ impl<'a> Checker<'a> {
             ErrorKind::NotFound => self.missing(point, format!("there is no {name}"), None),
             ErrorKind::Unsupported { feature, needs, instead } => {
                 let message =
-                    format!("cannot attach {name}: {feature} not available on this kernel");
+                    format!("cannot attach {name}: this machine does not offer {feature}");
                 let needs = if needs.is_empty() { String::new() } else { format!("needs {needs}") };
                 self.error(point.span, message).label(needs).help(instead.clone());
             }

@@ -72,6 +72,11 @@ impl Checker<'_> {
     fn stmt(&mut self, stmt: &ast::Stmt, out: &mut Vec<Stmt>) {
         let span = stmt.span;
         let kind = match &stmt.kind {
+            // `_ = value`: the statement begins before its value, which nobody shall miss.
+            AstStmt::Expr(e) if span.start < e.span.start => {
+                let value = self.any(e);
+                StmtKind::Expr(value)
+            }
             AstStmt::Expr(e) => return self.effect(e, out),
             AstStmt::Let { name, ty, init } => {
                 let made = self.let_var(name, ty.as_ref(), init.as_ref(), span);
@@ -177,9 +182,7 @@ impl Checker<'_> {
         let space = self.default_space();
         let written = ty.and_then(|t| self.type_of(t, space));
         let value = init.map(|e| self.rhs(e));
-        if self.find_var(name).is_some() {
-            self.error(span, format!("{name} is declared already"))
-                .help("choose another name, or leave out `let`");
+        if self.shadows(name, span) {
             return None;
         }
         let var = self.declare(name, span);
@@ -194,6 +197,17 @@ impl Checker<'_> {
             Some(value) => self.set_var(var, value, span),
             None => Some(Stmt { kind: StmtKind::SetVar(var, None), span }),
         }
+    }
+
+    /// A name that is in use cannot be declared again, not even in an inner block.
+    fn shadows(&mut self, name: &str, span: Span) -> bool {
+        let Some(found) = self.find_var(name) else { return false };
+        let start = self.locals[found.0 as usize].key.1;
+        let first = Span { start, end: start + name.len() as u32 };
+        self.error(span, format!("{name} is declared already"))
+            .help("choose another name, or leave out `let`")
+            .also(first, "first here");
+        true
     }
 
     /// A new variable in the innermost scope.
@@ -298,6 +312,17 @@ impl Checker<'_> {
         {
             return self.aggregate(name, keys, function, args, value.span, span);
         }
+        if let (None, Ast::Block(block)) = (op, &value.kind)
+            && let Some(last) = block.value.as_deref()
+            && let Ast::Call { name: function, args, .. } = &last.kind
+            && aggregate::is_aggregation(function)
+        {
+            self.scopes.push(Vec::new());
+            let mut stmts = self.stmts(&block.stmts);
+            stmts.extend(self.aggregate(name, keys, function, args, last.span, span));
+            self.scopes.pop();
+            return Some(Stmt { kind: StmtKind::Block(stmts), span });
+        }
         let Some(op) = op else {
             let value = self.rhs(value);
             return self.assign_map(name, keys, value, span);
@@ -383,9 +408,7 @@ impl Checker<'_> {
             return None;
         }
         self.scopes.push(Vec::new());
-        if self.find_var(var).is_some() {
-            self.error(span, format!("{var} is declared already")).help("choose another name");
-        }
+        self.shadows(var, span);
         let local = self.declare(var, span);
         if let Some(value) = value.filter(|_| known) {
             let key = if keys.len() == 1 { keys[0].clone() } else { Type::Tuple(keys) };
@@ -414,9 +437,7 @@ impl Checker<'_> {
         let (first, last) = (self.widen(first), self.widen(last));
         let (start, end) = (self.coerce(first, &ty), self.coerce(last, &ty));
         self.scopes.push(Vec::new());
-        if self.find_var(var).is_some() {
-            self.error(span, format!("{var} is declared already")).help("choose another name");
-        }
+        self.shadows(var, span);
         let local = self.declare(var, span);
         self.fix_type(local, ty, span);
         let body = self.loop_body(body);
