@@ -109,14 +109,11 @@ impl Checker<'_> {
                 let right = int(0, Type::U64, span);
                 compare(CmpOp::Ne, false, left, right, span)
             }
+            Type::Str { .. } => not_empty(e),
             ty => {
                 let name = self.type_name(&ty.clone());
-                let help = match e.ty {
-                    Type::Str { .. } => "compare it, as in `== \"\"`",
-                    _ => "compare it with something",
-                };
                 self.error(e.span, format!("a value of type {name} is neither true nor false"))
-                    .help(help);
+                    .help("compare it with something");
                 unknown(e.span)
             }
         }

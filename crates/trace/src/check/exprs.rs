@@ -117,7 +117,7 @@ impl Checker<'_> {
         let text = self.param(n).unwrap_or("0");
         match super::preprocess::int(text) {
             Some(value) => int(value, Type::I64, span),
-            None => str_literal(&text.as_bytes().to_vec(), span),
+            None => str_literal(text.as_bytes(), span),
         }
     }
 
@@ -173,9 +173,11 @@ impl Checker<'_> {
     }
 
     /// A variable's value.
-    pub(super) fn var_value(&self, id: VarId, span: Span) -> Expr {
-        let ty = self.vars[&self.locals[id.0 as usize].key].ty.clone();
+    fn var_value(&mut self, id: VarId, span: Span) -> Expr {
+        let key = &self.locals[id.0 as usize].key;
+        let ty = self.vars[key].ty.clone();
         if ty == Type::None {
+            self.untyped.push(key.clone());
             return unknown(span);
         }
         Expr { kind: ExprKind::Var(id), ty, span }
@@ -394,7 +396,7 @@ impl Checker<'_> {
                 .help(help);
             return unknown(span);
         };
-        let ty = with_space(self.store.from_btf(params[at].type_id), Space::Kernel);
+        let ty = with_space(self.store.btf_type(params[at].type_id), Space::Kernel);
         let raw = Expr { kind: ExprKind::Builtin(Builtin::Arg(at as u8)), ty: Type::U64, span };
         if !ty.is_scalar() {
             let name = self.type_name(&ty);

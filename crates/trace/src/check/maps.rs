@@ -361,6 +361,14 @@ impl Checker<'_> {
     // For the plan.
 
     pub(super) fn unused_maps(&mut self) {
+        let quiet = self.early.has_errors() || self.diags.has_errors();
+        let circular = self.maps.iter().find(|m| m.assigned && m.value.ty == Type::None && !quiet);
+        if let Some(name) = circular.map(|m| m.name.clone()) {
+            self.error(
+                Span::default(),
+                format!("the type of {name} cannot be told: only itself is assigned to it"),
+            );
+        }
         let unused: Vec<(Span, String)> = self
             .maps
             .iter()
@@ -415,6 +423,10 @@ impl Checker<'_> {
                 .help("declare it as a hash");
         }
         let percpu = kind.is_percpu();
+        if percpu && !array && !matches!(state.value.ty, Type::Agg(_) | Type::None) {
+            self.error(span, format!("{name} holds plain values, which are not kept for each CPU"))
+                .help("declare it as hash or lruhash");
+        }
         if matches!(state.value.ty, Type::Agg(_)) && !percpu && !array {
             self.error(span, format!("{name} holds an aggregation, which is kept for each CPU"))
                 .help("declare it as percpuhash or percpulruhash");

@@ -209,7 +209,9 @@ impl<'a> Checker<'a> {
                 let args = (!group.fields.is_empty()).then(|| {
                     let fields = group.fields;
                     let name = format!("struct tracepoint:{category}:{name}");
-                    self.store.define(StructDef { name, size: 0, align: 8, fields })
+                    let end = |f: &Field| f.offset.saturating_add(self.store.types.size(&f.ty));
+                    let size = fields.iter().map(end).max().unwrap_or(0);
+                    self.store.define(StructDef { name, size, align: 8, fields })
                 });
                 (ProgType::Tracepoint, Context::Tracepoint { args })
             }
