@@ -110,6 +110,15 @@ pub trait ExtRecord: Copy {
 
     /// Appends it.
     fn write(&self, out: &mut Vec<u8>, endian: Endian);
+
+    /// An array of records, as bpf(2) takes it.
+    fn array(records: &[Self], endian: Endian) -> Vec<u8> {
+        let mut out = Vec::with_capacity(records.len() * Self::SIZE);
+        for record in records {
+            record.write(&mut out, endian);
+        }
+        out
+    }
 }
 
 impl ExtRecord for FuncInfo {
@@ -253,9 +262,7 @@ fn write_sections<T: ExtRecord>(sections: &[ExtSection<T>], endian: Endian) -> V
         }
         endian.put_u32(&mut out, section.name_off);
         endian.put_u32(&mut out, section.records.len() as u32);
-        for record in &section.records {
-            record.write(&mut out, endian);
-        }
+        out.extend(T::array(&section.records, endian));
     }
     out
 }

@@ -32,6 +32,7 @@
 //! ```
 
 mod builder;
+mod check;
 mod error;
 mod ext;
 mod layout;

@@ -6,14 +6,15 @@
 //! own ones, lower ids before higher.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Error;
 use crate::raw::{Btf, Head, Kind, TypeId};
 use crate::types::{Enumerator, FuncProto, Param, Type};
 
-/// How many lookups scan before the index is worth its price.
-const SCANS: u32 = 24;
+/// How many times all types may be scanned, by one lookup or many, before the index is made: it takes as
+/// long as four or five scans for a function that is not there.
+const SCANS: usize = 4;
 
 /// Which functions of the kernel carry the parameters of a raw tracepoint with their names, in order of
 /// preference: `__probestub_` is since Linux 6.4 (`include/linux/tracepoint.h`).
@@ -22,7 +23,8 @@ const TRACEPOINT_STUBS: [&str; 2] = ["__probestub_", "__traceiter_"];
 /// The names of one layer: nothing at first, an index once it pays.
 #[derive(Default)]
 pub(crate) struct NameIndex {
-    scans: AtomicU32,
+    /// How many types lookups have passed.
+    scanned: AtomicUsize,
     /// Hash of the name (high half) and index of the type (low half), sorted.
     sorted: OnceLock<Vec<u64>>,
 }
@@ -186,14 +188,15 @@ impl Btf {
 
     fn find_own(&self, name: &str, kinds: &[Kind]) -> Option<TypeId> {
         let needle = needle(name)?;
-        let names = &self.names;
-        if names.sorted.get().is_none() && names.scans.fetch_add(1, Ordering::Relaxed) < SCANS {
-            return self
-                .own_heads(kinds)
-                .find(|(_, head)| self.is_named(head.name_off, &needle))
-                .map(|(id, _)| id);
+        let (index, count) = (&self.names, self.own_offsets().len());
+        let pays = index.scanned.load(Ordering::Relaxed) >= SCANS.saturating_mul(count);
+        if index.sorted.get().is_none() && !pays {
+            let found = self.scan(&needle, kinds);
+            let passed = found.map_or(count, |id| (id.0 - self.first_own_id().0) as usize);
+            index.scanned.fetch_add(passed, Ordering::Relaxed);
+            return found;
         }
-        let sorted = names.sorted.get_or_init(|| self.sort_names());
+        let sorted = index.sorted.get_or_init(|| self.sort_names());
         let hash = u64::from(hash(name.as_bytes())) << 32;
         let start = sorted.partition_point(|entry| *entry < hash);
         sorted[start..]
@@ -205,6 +208,12 @@ impl Btf {
                     kinds.contains(&head.kind) && self.is_named(head.name_off, &needle)
                 })
             })
+    }
+
+    fn scan(&self, needle: &[u8], kinds: &[Kind]) -> Option<TypeId> {
+        self.own_heads(kinds)
+            .find(|(_, head)| self.is_named(head.name_off, needle))
+            .map(|(id, _)| id)
     }
 
     fn sort_names(&self) -> Vec<u64> {

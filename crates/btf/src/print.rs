@@ -25,7 +25,7 @@ impl Btf {
     ///
     /// If it is nested too deeply, or contains itself, as no C type does.
     pub fn type_name(&self, id: TypeId) -> Result<String, Error> {
-        Printer { btf: self, start: id, left: MAX_OUTPUT }.declaration(id, "", None, 0)
+        Printer::new(self, id).declaration(id, "", None, 0)
     }
 
     /// A declaration of `name` with this type, less the semicolon: `char comm[16]`.
@@ -34,7 +34,7 @@ impl Btf {
     ///
     /// As [`Btf::type_name`].
     pub fn c_declaration(&self, id: TypeId, name: &str) -> Result<String, Error> {
-        Printer { btf: self, start: id, left: MAX_OUTPUT }.declaration(id, name, None, 0)
+        Printer::new(self, id).declaration(id, name, None, 0)
     }
 
     /// The definition in C of a struct, union, enum or typedef, or the declaration of a function or variable,
@@ -44,7 +44,7 @@ impl Btf {
     ///
     /// As [`Btf::type_name`]; or if the type has no name and no definition, as a pointer.
     pub fn c_definition(&self, id: TypeId) -> Result<String, Error> {
-        let mut printer = Printer { btf: self, start: id, left: MAX_OUTPUT };
+        let mut printer = Printer::new(self, id);
         let mut text = match self.get(id)? {
             Type::Struct(_) | Type::Union(_) | Type::Enum(_) => printer.body(id, 0, 0)?,
             Type::Typedef { name, target } => {
@@ -65,6 +65,7 @@ impl Btf {
 
 struct Printer<'a> {
     btf: &'a Btf,
+    alignments: Alignments<'a>,
     /// What was asked for: errors name it.
     start: TypeId,
     /// How many bytes may still be printed.
@@ -116,7 +117,11 @@ impl Declarator {
     }
 }
 
-impl Printer<'_> {
+impl<'a> Printer<'a> {
+    fn new(btf: &'a Btf, start: TypeId) -> Self {
+        Self { btf, alignments: Alignments::new(btf), start, left: MAX_OUTPUT }
+    }
+
     /// `name` declared with the type `id`. An anonymous struct is spelt out at the indentation `expand`,
     /// if given.
     fn declaration(
@@ -162,7 +167,8 @@ impl Printer<'_> {
                 _ => {
                     let base = self.base(at, &ty, expand, depth)?;
                     let text = declarator.finish(&base);
-                    self.spend(text.len())?;
+                    // One more, as even a type without a name takes time.
+                    self.spend(text.len() + 1)?;
                     return Ok(text);
                 }
             };
@@ -228,6 +234,11 @@ impl Printer<'_> {
         depth: u32,
     ) -> Result<String, Error> {
         let mut out = opening(tag, composite.name);
+        if composite.members().len() == 0 {
+            out.push('}');
+            return Ok(out);
+        }
+        out.push('\n');
         for member in composite.members() {
             let text = self.declaration(member.type_id, member.name, Some(indent + 1), depth)?;
             let bits = self.btf.field(&member)?.bitfield_size;
@@ -237,14 +248,14 @@ impl Printer<'_> {
             self.spend(indent + 4)?;
         }
         let _ = write!(out, "{}}}", "\t".repeat(indent));
-        if Alignments::new(self.btf).is_packed(composite).unwrap_or(false) {
+        if self.alignments.is_packed(composite)? {
             out.push_str(" __attribute__((packed))");
         }
         Ok(out)
     }
 
     fn enumerators(&mut self, view: &Enum<'_>, indent: usize) -> Result<String, Error> {
-        let mut out = opening("enum", view.name);
+        let mut out = opening("enum", view.name) + "\n";
         for enumerator in view.enumerators() {
             // A decimal constant without suffix is signed in C, however large.
             let suffix = if i64::try_from(enumerator.value).is_err() { "ULL" } else { "" };
@@ -273,5 +284,5 @@ impl Printer<'_> {
 
 fn opening(tag: &str, name: &str) -> String {
     let space = if name.is_empty() { "" } else { " " };
-    format!("{tag}{space}{name} {{\n")
+    format!("{tag}{space}{name} {{")
 }

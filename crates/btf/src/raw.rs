@@ -1,16 +1,17 @@
-//! The bytes of BTF: header, kinds, and the one pass that checks every record.
+//! The bytes of BTF: header, kinds, strings, and the fixed part of a type's record.
 //!
-//! The pass keeps the offset of each type (four bytes a type) and nothing else. It guarantees to the rest
-//! of the crate that each record lies within the section, that each name is a NUL-ended UTF-8 string of
-//! the string section, and that each type id exists. Graph properties (cycles, sizes) are for the queries.
+//! [`Btf`] keeps the bytes as they came and, of each type, the offset (four bytes a type); `check` finds
+//! the offsets and checks what they lead to. BTF over a base is a layer: ids and string offsets go on
+//! where the base's end.
 //!
-//! Layouts: `include/uapi/linux/btf.h`; the checks are those of `btf_parse_hdr` and `btf_check_all_metas`
-//! (`kernel/bpf/btf.c`), less the ones that only guard the kernel (flags, reserved bits, identifier rules).
+//! Layouts: `include/uapi/linux/btf.h`; the header's checks are those of `btf_parse_hdr` (`kernel/bpf/btf.c`),
+//! less the ones that only guard the kernel (flags, gaps between sections).
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use crate::check::Encoding;
 use crate::error::Error;
 use crate::lookup::NameIndex;
 
@@ -22,7 +23,7 @@ pub(crate) const HEADER_LEN: usize = 24;
 pub(crate) const TYPE_LEN: usize = 12;
 
 const HEADER: &str = "BTF header";
-const TYPES: &str = "BTF type section";
+pub(crate) const TYPES: &str = "BTF type section";
 const STRINGS: &str = "BTF string section";
 
 /// The number of a type; 0 is `void`.
@@ -158,15 +159,16 @@ kinds! {
 
 /// How the records that follow a `struct btf_type` look: their number and length in bytes, and where in
 /// each the offset of a name and a type id stand.
-struct Tail {
-    count: usize,
-    stride: usize,
-    name_at: Option<usize>,
-    types_at: &'static [usize],
+pub(crate) struct Tail {
+    pub(crate) count: usize,
+    pub(crate) stride: usize,
+    pub(crate) name_at: Option<usize>,
+    pub(crate) types_at: &'static [usize],
 }
 
 impl Kind {
-    fn tail(self, vlen: usize) -> Tail {
+    #[inline]
+    pub(crate) fn tail(self, vlen: usize) -> Tail {
         let tail = |count, stride, name_at, types_at| Tail { count, stride, name_at, types_at };
         match self {
             Self::Ptr | Self::Fwd | Self::Typedef | Self::Volatile | Self::Const => {
@@ -184,7 +186,7 @@ impl Kind {
     }
 
     /// Whether the third word of the record is a type id (else it is a size, or unused).
-    const fn refers(self) -> bool {
+    pub(crate) const fn refers(self) -> bool {
         !matches!(
             self,
             Self::Int
@@ -287,7 +289,7 @@ impl Btf {
         };
         btf.check_strings()?;
         btf.encoding = Encoding::of(btf.own_strings());
-        btf.offsets = btf.check_types()?;
+        btf.offsets = crate::check::types(&btf)?;
         Ok(btf)
     }
 
@@ -317,7 +319,7 @@ impl Btf {
     pub fn string_bytes(&self, offset: u32) -> Option<&[u8]> {
         let layer = self.layer(|layer| offset >= layer.first_string);
         let rest = layer.own_strings().get((offset - layer.first_string) as usize..)?;
-        Some(std::ffi::CStr::from_bytes_until_nul(rest).ok()?.to_bytes())
+        rest.get(..rest.iter().position(|byte| *byte == 0)?)
     }
 
     /// The string at `offset`, if it is one and UTF-8.
@@ -335,7 +337,7 @@ impl Btf {
     }
 
     /// This layer or the nearest base for which `holds`; the lowest if none.
-    fn layer(&self, holds: impl Fn(&Self) -> bool) -> &Self {
+    pub(crate) fn layer(&self, holds: impl Fn(&Self) -> bool) -> &Self {
         let mut layer = self;
         while !holds(layer) {
             let Some(base) = &layer.base else { break };
@@ -357,6 +359,10 @@ impl Btf {
         self.bytes(&self.strings)
     }
 
+    pub(crate) fn own_encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
     pub(crate) fn own_offsets(&self) -> &[u32] {
         &self.offsets
     }
@@ -374,7 +380,7 @@ impl Btf {
     }
 
     #[inline]
-    fn decode<'a>(&'a self, types: &'a [u8], offset: usize) -> Result<Head<'a>, Error> {
+    pub(crate) fn decode<'a>(&'a self, types: &'a [u8], offset: usize) -> Result<Head<'a>, Error> {
         let cut = |what: &str| Error::malformed(TYPES, offset, what);
         let rest = types.get(offset..).unwrap_or_default();
         if rest.len() < TYPE_LEN {
@@ -408,121 +414,6 @@ impl Btf {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The one pass over all types: their offsets.
-    fn check_types(&self) -> Result<Vec<u32>, Error> {
-        let types = self.own_types();
-        // A kernel's types have 25 bytes on average; a wrong guess costs a reallocation.
-        let mut offsets = Vec::with_capacity(types.len() / 24);
-        let mut highest = Reference { id: 0, offset: 0 };
-        let mut at = 0;
-        while at < types.len() {
-            let head = self.decode(types, at)?;
-            self.check_references(&head, at, &mut highest)?;
-            offsets.push(at as u32);
-            at += TYPE_LEN + head.tail.len();
-        }
-        let count = self.first_id as usize + offsets.len();
-        if highest.id as usize >= count {
-            let what = format!("type [{}] is named, but the last is [{}]", highest.id, count - 1);
-            return Err(Error::malformed(TYPES, highest.offset, what));
-        }
-        Ok(offsets)
-    }
-
-    #[inline]
-    fn check_references(
-        &self,
-        head: &Head<'_>,
-        at: usize,
-        highest: &mut Reference,
-    ) -> Result<(), Error> {
-        self.check_name(head.name_off, at)?;
-        if head.kind.refers() {
-            highest.note(head.word, at);
-        }
-        let tail = head.kind.tail(1);
-        if tail.name_at.is_none() && tail.types_at.is_empty() {
-            return Ok(());
-        }
-        for (index, record) in head.tail.chunks_exact(tail.stride).enumerate() {
-            let at = at + TYPE_LEN + index * tail.stride;
-            if let Some(name_at) = tail.name_at {
-                self.check_name(self.endian.u32(record, name_at), at)?;
-            }
-            for type_at in tail.types_at {
-                highest.note(self.endian.u32(record, *type_at), at);
-            }
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn check_name(&self, name_off: u32, at: usize) -> Result<(), Error> {
-        if name_off >= self.strings_end() && name_off != 0 {
-            let what = format!("the name at {name_off} lies outside the strings");
-            return Err(Error::malformed(TYPES, at, what));
-        }
-        let layer = self.layer(|layer| name_off >= layer.first_string);
-        if layer.encoding.allows(layer.own_strings(), name_off - layer.first_string) {
-            Ok(())
-        } else {
-            Err(Error::malformed(TYPES, at, format!("the name at {name_off} is not UTF-8")))
-        }
-    }
-}
-
-/// The highest type id that any record names, and the place of that record.
-struct Reference {
-    id: u32,
-    offset: usize,
-}
-
-impl Reference {
-    #[inline]
-    fn note(&mut self, id: u32, offset: usize) {
-        if id > self.id {
-            *self = Self { id, offset };
-        }
-    }
-}
-
-/// Which strings may serve as names. Names must be UTF-8, but source lines, which share the section, come
-/// in what encoding their author chose: they must not make the rest unreadable.
-#[derive(Debug)]
-enum Encoding {
-    Ascii,
-    /// The strings that are not UTF-8, in order.
-    Except(Vec<Range<u32>>),
-}
-
-impl Encoding {
-    fn of(strings: &[u8]) -> Self {
-        if strings.is_ascii() {
-            return Self::Ascii;
-        }
-        let mut wrong = Vec::new();
-        let mut start = 0;
-        for string in strings.split(|byte| *byte == 0) {
-            let end = start + string.len() as u32;
-            if std::str::from_utf8(string).is_err() {
-                wrong.push(start..end);
-            }
-            start = end + 1;
-        }
-        Self::Except(wrong)
-    }
-
-    #[inline]
-    fn allows(&self, strings: &[u8], offset: u32) -> bool {
-        let Self::Except(wrong) = self else { return true };
-        // An offset into the middle of a character.
-        if strings.get(offset as usize).is_some_and(|byte| (0x80..0xc0).contains(byte)) {
-            return false;
-        }
-        let next = wrong.partition_point(|range| range.end <= offset);
-        wrong.get(next).is_none_or(|range| !range.contains(&offset))
     }
 }
 

@@ -159,7 +159,7 @@ pub enum Callee {
 }
 
 /// Operations.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Inst {
     /// A constant.
     Const(i64),

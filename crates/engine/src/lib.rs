@@ -1,11 +1,15 @@
 //! What every engine offers: an `Object` is loaded, its programs attached or run, its maps read and written, its events
 //! drained. `skep-kernel` implements these traits over bpf(2); a user-space machine will too. A user of a script or an object sees only these.
 
+mod rejection;
+
 use std::fmt;
 use std::time::Duration;
 
 use skep_abi::Target;
 use skep_object::{MapRef, Object};
+
+pub use rejection::Rejection;
 
 /// Something that runs objects.
 pub trait Engine {

@@ -110,6 +110,24 @@ pub enum AluOp {
 }
 
 impl AluOp {
+    /// All of them.
+    pub const ALL: &[AluOp] = &[
+        AluOp::Add,
+        AluOp::Sub,
+        AluOp::Mul,
+        AluOp::Div,
+        AluOp::Sdiv,
+        AluOp::Or,
+        AluOp::And,
+        AluOp::Lsh,
+        AluOp::Rsh,
+        AluOp::Mod,
+        AluOp::Smod,
+        AluOp::Xor,
+        AluOp::Mov,
+        AluOp::Arsh,
+    ];
+
     /// Opcode bits and the `off` field.
     pub const fn bits(self) -> (u8, i16) {
         match self {
@@ -149,6 +167,21 @@ pub enum JmpOp {
 }
 
 impl JmpOp {
+    /// All of them.
+    pub const ALL: &[JmpOp] = &[
+        JmpOp::Eq,
+        JmpOp::Ne,
+        JmpOp::Gt,
+        JmpOp::Ge,
+        JmpOp::Lt,
+        JmpOp::Le,
+        JmpOp::Sgt,
+        JmpOp::Sge,
+        JmpOp::Slt,
+        JmpOp::Sle,
+        JmpOp::Set,
+    ];
+
     /// Opcode bits.
     pub const fn bits(self) -> u8 {
         match self {
@@ -185,6 +218,20 @@ pub enum AtomicOp {
 }
 
 impl AtomicOp {
+    /// All of them.
+    pub const ALL: &[AtomicOp] = &[
+        AtomicOp::Add,
+        AtomicOp::Or,
+        AtomicOp::And,
+        AtomicOp::Xor,
+        AtomicOp::FetchAdd,
+        AtomicOp::FetchOr,
+        AtomicOp::FetchAnd,
+        AtomicOp::FetchXor,
+        AtomicOp::Xchg,
+        AtomicOp::CmpXchg,
+    ];
+
     /// The `imm` field.
     pub const fn imm(self) -> i32 {
         match self {

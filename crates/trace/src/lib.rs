@@ -5,8 +5,12 @@
 
 pub mod check;
 pub mod config;
+pub mod glob;
 pub mod hir;
 pub mod host;
+pub mod list;
+pub mod lower;
 pub mod plan;
+pub mod run;
 pub mod syntax;
 pub mod types;

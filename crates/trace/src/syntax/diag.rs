@@ -113,6 +113,12 @@ impl Diagnostics {
         self.list.truncate(len);
     }
 
+    /// Those of one level.
+    pub fn only(&self, level: Level) -> Diagnostics {
+        let list = self.list.iter().filter(|d| d.level == level).cloned().collect();
+        Diagnostics { list, ..Diagnostics::default() }
+    }
+
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|d| d.level == Level::Error)

@@ -1,0 +1,252 @@
+//! `skep trace` and `bpftrace`: from the command line to a session.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::sync::atomic::AtomicU64;
+
+use skep_engine::{Engine, Error, ErrorKind};
+use skep_trace::check::{self, check};
+use skep_trace::hir::Hir;
+use skep_trace::lower::lower;
+use skep_trace::plan::Plan;
+use skep_trace::run::output::{Buffering as Flush, Layout};
+use skep_trace::run::session::{self, Control, Runner};
+use skep_trace::syntax::ast::{Item, Script};
+use skep_trace::syntax::diag::{Diagnostics, Level, decode_source, render};
+use skep_trace::syntax::parser::parse;
+use skep_trace::syntax::print;
+
+use crate::child::Child;
+use crate::cli::{Buffering, Format, ListArgs, Stage, TraceArgs};
+use crate::host::LiveHost;
+use crate::{list, signals};
+
+/// A script's text and what to call it in messages.
+struct Source {
+    name: String,
+    text: String,
+    params: Vec<String>,
+}
+
+pub(crate) fn run(args: &TraceArgs) -> Result<u8, String> {
+    if args.list {
+        return list_probes(args);
+    }
+    let source = read_source(args)?;
+    let (script, diagnostics) = parse(&source.text, &source.params);
+    report(&diagnostics, &source, args)?;
+    if wants(args, Stage::Ast) {
+        show(&print::dump(&script))?;
+        if args.debug == [Stage::Ast] {
+            return Ok(0);
+        }
+    }
+    let mut child = match &args.command {
+        Some(command) => Some(Child::prepare(command)?),
+        None => None,
+    };
+    if let Some(pid) = args.pid
+        && !process_lives(pid)
+    {
+        return Err(format!("there is no process {pid}"));
+    }
+    let host = LiveHost::new()?;
+    let (hir, mut plan) = typed(&script, &source, &host, args, child.as_ref().map(Child::pid))?;
+    if wants(args, Stage::Types) {
+        show(&check::dump(&hir, &plan))?;
+    }
+    let object = compile(&hir, &mut plan, &source, &host, args)?;
+    if !args.debug.is_empty() {
+        return Ok(0);
+    }
+    if plan.probe_count > 500 {
+        // Each place is a file descriptor or two.
+        host.kernel.raise_file_limit().ok();
+    }
+    signals::install();
+    let loaded = host.kernel.load(&object).map_err(|e| refused(&e, &object, &source))?;
+    session(plan, loaded, args, child.as_mut())
+}
+
+fn list_probes(args: &TraceArgs) -> Result<u8, String> {
+    let search = args.program.clone().or_else(|| args.args.first().cloned());
+    list::run(&ListArgs { search, verbose: args.verbose > 0, format: args.format })
+}
+
+fn read_source(args: &TraceArgs) -> Result<Source, String> {
+    let (name, bytes, params) = match (&args.program, args.args.split_first()) {
+        (Some(program), _) => ("stdin".to_string(), program.clone().into_bytes(), args.args.clone()),
+        (None, Some((file, params))) if file == "-" => {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map_err(|e| format!("cannot read standard input: {e}"))?;
+            ("stdin".to_string(), bytes, params.to_vec())
+        }
+        (None, Some((file, params))) => {
+            let bytes = std::fs::read(file).map_err(|e| format!("failed to open file '{file}': {}", reason(&e)))?;
+            (file.clone(), bytes, params.to_vec())
+        }
+        (None, None) => return Err("no script: give a file, or a program with -e (see --help)".into()),
+    };
+    let mut text = decode_source(bytes).map_err(|e| format!("{name}: {e}"))?;
+    if !args.include.is_empty() {
+        let lines: String = args.include.iter().map(|f| format!("#include \"{f}\"\n")).collect();
+        text.insert_str(0, &lines);
+    }
+    Ok(Source { name, text, params })
+}
+
+/// The system's words for an error, without its number.
+fn reason(e: &io::Error) -> String {
+    let text = e.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_string()
+}
+
+/// Prints warnings, or gives the errors back.
+fn report(diagnostics: &Diagnostics, source: &Source, args: &TraceArgs) -> Result<(), String> {
+    if diagnostics.is_empty() {
+        return Ok(());
+    }
+    let failed = diagnostics.has_errors();
+    let kept = if args.no_warnings { diagnostics.only(Level::Error) } else { diagnostics.clone() };
+    let text = render(&kept, &source.name, &source.text, io::stderr().is_terminal());
+    if failed {
+        return Err(text.trim_end().to_string());
+    }
+    if !kept.is_empty() {
+        eprint!("{text}");
+    }
+    Ok(())
+}
+
+fn typed(
+    script: &Script,
+    source: &Source,
+    host: &LiveHost,
+    args: &TraceArgs,
+    child: Option<i32>,
+) -> Result<(Hir, Plan), String> {
+    if !script.items.iter().any(|i| matches!(i, Item::Probe(_))) {
+        return Err(format!("{}: the script has no probe", source.name));
+    }
+    let options = check::Options {
+        params: source.params.clone(),
+        pid: args.pid,
+        child,
+        unsafe_mode: args.unsafe_mode,
+        env: std::env::vars().filter(|(name, _)| name.starts_with("BPFTRACE_")).collect(),
+    };
+    let (typed, diagnostics) = check(script, host, &options);
+    report(&diagnostics, source, args)?;
+    typed.ok_or_else(|| "the script could not be checked, and no reason was given: a bug of skep".into())
+}
+
+fn compile(
+    hir: &Hir,
+    plan: &mut Plan,
+    source: &Source,
+    host: &LiveHost,
+    args: &TraceArgs,
+) -> Result<skep_object::Object, String> {
+    use skep_trace::host::Host;
+    let target = Engine::target(&host.kernel);
+    let mut module = lower(hir, plan, target, host.possible_cpus(), &source.name, &source.text)
+        .map_err(|e| format!("{}: {e}", source.name))?;
+    if wants(args, Stage::Ir) {
+        show(&format!("{module}"))?;
+        skep_codegen::optimize_module(&mut module);
+        show(&format!("; after the passes\n{module}"))?;
+    }
+    let object = skep_codegen::compile(&module, target).map_err(|e| format!("{}: {e}", source.name))?;
+    if wants(args, Stage::Bpf) {
+        for program in &object.programs {
+            show(&skep_codegen::listing(&object, program))?;
+        }
+    }
+    Ok(object)
+}
+
+fn wants(args: &TraceArgs, stage: Stage) -> bool {
+    args.debug.iter().any(|s| *s == stage || *s == Stage::All)
+}
+
+fn show(text: &str) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {e}")),
+        _ => Ok(()),
+    }
+}
+
+/// Explains why the kernel did not take the programs.
+fn refused(error: &Error, object: &skep_object::Object, source: &Source) -> String {
+    let ErrorKind::Rejected { program, log } = &error.kind else { return error.to_string() };
+    let Some(program) = object.programs.get(*program) else { return error.to_string() };
+    let rejection = skep_engine::Rejection::of(program, log);
+    let line = rejection.line.and_then(|n| Some((n, source.text.lines().nth(n as usize - 1)?)));
+    let mut text = format!("the kernel's verifier rejected the program of `{}`", program.name);
+    if let Some((n, line)) = line {
+        text.push_str(&format!("\n  --> {}:{n}\n   | {}", source.name, line.trim_end()));
+    }
+    for line in &rejection.excerpt {
+        text.push_str(&format!("\n   : {line}"));
+    }
+    text.push_str(
+        "\nThis is a bug of skep, not of the script: please report it with the script, `uname -r` and what `-d bpf` prints.",
+    );
+    text
+}
+
+fn session(
+    plan: Plan,
+    loaded: Box<dyn skep_engine::Loaded>,
+    args: &TraceArgs,
+    child: Option<&mut Child>,
+) -> Result<u8, String> {
+    let options = session::Options {
+        layout: match args.format {
+            Format::Text => Layout::Text,
+            Format::Json => Layout::Json,
+        },
+        buffering: match args.buffering {
+            Some(Buffering::Line) => Flush::Line,
+            Some(Buffering::Full) => Flush::Full,
+            Some(Buffering::None) => Flush::None,
+            None => Flush::default(),
+        },
+        quiet: args.quiet,
+        allow_unsafe: args.unsafe_mode,
+        notify_attached: std::env::var_os("__BPFTRACE_NOTIFY_PROBES_ATTACHED").is_some(),
+        dry_run: args.dry_run,
+    };
+    let data: Box<dyn Write> = match &args.output {
+        Some(path) => Box::new(File::create(path).map_err(|e| format!("cannot write to {}: {e}", path.display()))?),
+        None => Box::new(io::stdout()),
+    };
+    let child = std::cell::RefCell::new(child);
+    let mut start = || match child.borrow_mut().as_mut() {
+        Some(child) => child.start().map_err(|text| Error {
+            kind: ErrorKind::Other(String::new()),
+            context: text,
+            errno: None,
+        }),
+        None => Ok(()),
+    };
+    let mut ended = || {
+        signals::poll();
+        child.borrow_mut().as_mut().is_some_and(|c| c.has_ended()) || args.pid.is_some_and(|p| !process_lives(p))
+    };
+    let control = Control {
+        interrupt: &signals::STOP,
+        signals: &AtomicU64::new(0),
+        on_attached: &mut start,
+        should_stop: &mut ended,
+    };
+    let code = Runner::new(plan, loaded, options, data, Box::new(io::stderr()))
+        .run(control)
+        .map_err(|e| e.to_string())?;
+    Ok(code as u8)
+}
+
+fn process_lives(pid: i32) -> bool {
+    std::path::Path::new("/proc").join(pid.to_string()).exists()
+}

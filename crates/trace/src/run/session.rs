@@ -1,0 +1,489 @@
+//! A session: attach, handle events until something ends it, detach, show what is left.
+//!
+//! Order is bpftrace's: BEGIN runs before anything is attached, END after everything is detached, maps are printed last. Nothing waits for
+//! an empty poll: events are taken as they come and `exit()` acts at once.
+//!
+//! While events come, the ring is looked at every few milliseconds and programs do not wake us; after a tenth of a second of silence
+//! [`globals::WAKE`] asks the next event to. A program may have read that word just before it was set, so the ring is looked at once more a
+//! few milliseconds later before the long sleep: no wake-up is lost.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use skep_engine::{Error, ErrorKind, Events, Link, Loaded, Map};
+
+use super::actions::Ready;
+use super::loss::Losses;
+use super::maps::Touched;
+use super::output::{Buffering, Layout, Sink};
+use super::resolve::Resolver;
+use super::time;
+use crate::config::MissingProbes;
+use crate::hir::MapId;
+use crate::plan::{Plan, RunKind, globals};
+use crate::types::Clock;
+
+/// How a session shows itself.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `-f`
+    pub layout: Layout,
+    /// `-B`
+    pub buffering: Buffering,
+    /// `-q`: do not say how many probes are attached.
+    pub quiet: bool,
+    /// `--unsafe`: `system()` may run commands.
+    pub allow_unsafe: bool,
+    /// Print a line `__BPFTRACE_NOTIFY_PROBES_ATTACHED` once everything is attached, for test harnesses.
+    pub notify_attached: bool,
+    /// `--dry-run`: end as soon as everything is attached, without running BEGIN and END.
+    pub dry_run: bool,
+}
+
+/// What reaches into a running session.
+pub struct Control<'a> {
+    /// Set by a handler of SIGINT and SIGTERM: the session ends.
+    pub interrupt: &'a AtomicBool,
+    /// Bit `n` is set by a handler of signal `n`: its programs are run.
+    pub signals: &'a AtomicU64,
+    /// Called once everything is attached; starts the child of `-c`.
+    pub on_attached: &'a mut dyn FnMut() -> Result<(), Error>,
+    /// Asked every few tens of milliseconds: whether what was traced has ended (`-c`, `-p`).
+    pub should_stop: &'a mut dyn FnMut() -> bool,
+}
+
+/// A loaded script, ready to run.
+pub struct Runner {
+    pub(super) plan: Plan,
+    pub(super) loaded: Box<dyn Loaded>,
+    pub(super) options: Options,
+    pub(super) sink: Sink,
+    pub(super) ready: Vec<Ready>,
+    pub(super) resolver: Resolver,
+    pub(super) losses: Losses,
+    pub(super) touched: Vec<Touched>,
+    pub(super) scratch: Vec<u8>,
+    pub(super) exit: Option<i32>,
+}
+
+/// What is done with events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Handling {
+    /// They are shown.
+    Show,
+    /// `exit()` was called: what other CPUs sent behind it is dropped.
+    Drop,
+}
+
+impl Runner {
+    /// Makes a session of a loaded script; `data` gets the output, `talk` messages.
+    pub fn new(
+        plan: Plan,
+        loaded: Box<dyn Loaded>,
+        options: Options,
+        data: Box<dyn Write>,
+        talk: Box<dyn Write>,
+    ) -> Runner {
+        let sink = Sink::new(options.layout, options.buffering, data, talk);
+        let ready = plan.actions.iter().map(|action| Ready::new(&plan, action)).collect();
+        let resolver = Resolver::new(&plan);
+        let losses = Losses::new(&plan);
+        let touched = vec![Touched::default(); plan.maps.len()];
+        let scratch = Vec::new();
+        Runner {
+            plan,
+            loaded,
+            options,
+            sink,
+            ready,
+            resolver,
+            losses,
+            touched,
+            scratch,
+            exit: None,
+        }
+    }
+
+    /// Runs the session to its end; gives the exit code that the script asked for.
+    pub fn run(mut self, mut control: Control<'_>) -> Result<i32, Error> {
+        self.set_clocks()?;
+        let mut events = match self.plan.system.events {
+            Some(map) => Some(self.loaded.events(map)?),
+            None => None,
+        };
+        self.announce();
+        if self.options.dry_run {
+            let links = self.attach(control.interrupt)?;
+            self.attached(&links);
+            return Ok(0);
+        }
+        self.run_groups(|run| matches!(run, RunKind::Begin))?;
+        self.take_all(&mut events, Handling::Show)?;
+        self.sink.after_batch();
+        let links = if self.exit.is_none() { self.attach(control.interrupt)? } else { Vec::new() };
+        self.attached(&links);
+        if self.exit.is_none() && !self.ended(&control) {
+            (control.on_attached)()?;
+            self.poll(&mut events, !links.is_empty(), &mut control)?;
+        }
+        if self.exit.is_some() {
+            self.take_all(&mut events, Handling::Drop)?;
+        }
+        drop(links);
+        let rest = if self.exit.is_some() { Handling::Drop } else { Handling::Show };
+        self.take_all(&mut events, rest)?;
+        self.run_groups(|run| matches!(run, RunKind::End))?;
+        self.take_all(&mut events, Handling::Show)?;
+        self.finish(events)
+    }
+
+    fn set_clocks(&self) -> Result<(), Error> {
+        if let Some(map) = self.globals() {
+            let boot = time::now(Clock::Boot);
+            map.write_global(8 * globals::START, &boot.to_ne_bytes())?;
+            let offset = time::offset(Clock::Boot);
+            map.write_global(8 * globals::REALTIME, &offset.to_ne_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn globals(&self) -> Option<&dyn Map> {
+        self.loaded.map(self.plan.system.globals?)
+    }
+
+    /// Says what is about to be attached.
+    fn announce(&mut self) {
+        if !self.options.quiet && !self.sink.is_json() {
+            let n = self.plan.probe_count;
+            let text = format!("Attaching {n} probe{}...", if n == 1 { "" } else { "s" });
+            self.sink.say(&text);
+        }
+    }
+
+    /// Says that everything is attached, to those who read JSON or wait for it.
+    fn attached(&mut self, links: &[Box<dyn Link>]) {
+        if !self.options.quiet {
+            let once = |run: &RunKind| !matches!(run, RunKind::Attach(_));
+            let others = self.plan.groups.iter().filter(|g| once(&g.run)).count();
+            let n = links.iter().map(|l| l.count()).sum::<usize>() + others;
+            if self.sink.is_json() {
+                self.sink.counted("attached_probes", "probes", n as u64);
+            } else {
+                self.sink.say(&format!("Attached {n} probe{}", if n == 1 { "" } else { "s" }));
+            }
+        }
+        if self.options.notify_attached {
+            self.sink.buf().extend_from_slice(b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n");
+        }
+        self.sink.flush();
+    }
+
+    fn run_groups(&mut self, which: impl Fn(&RunKind) -> bool) -> Result<(), Error> {
+        for (program, group) in self.plan.groups.iter().enumerate() {
+            if which(&group.run) {
+                self.loaded.run_once(program, &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, interrupt: &AtomicBool) -> Result<Vec<Box<dyn Link>>, Error> {
+        let mut links = Vec::new();
+        let mut wanted = 0;
+        for (program, group) in self.plan.groups.iter().enumerate() {
+            let RunKind::Attach(at) = &group.run else { continue };
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(links);
+            }
+            wanted += 1;
+            match self.loaded.attach(program, at) {
+                Ok(link) => links.push(link),
+                Err(error) => {
+                    let error = named(error, &group.names);
+                    match self.plan.config.missing_probes {
+                        MissingProbes::Error => return Err(error),
+                        MissingProbes::Warn => self.sink.warn(&error.to_string()),
+                        MissingProbes::Ignore => {}
+                    }
+                }
+            }
+        }
+        if wanted > 0 && links.is_empty() {
+            return Err(Error {
+                kind: ErrorKind::NotFound,
+                context: "attach: none of the probes could be attached".into(),
+                errno: None,
+            });
+        }
+        Ok(links)
+    }
+
+    /// Handles events until something ends the session.
+    fn poll(
+        &mut self,
+        events: &mut Option<Box<dyn Events>>,
+        attached: bool,
+        control: &mut Control<'_>,
+    ) -> Result<(), Error> {
+        let signals = self.plan.groups.iter().any(|g| matches!(g.run, RunKind::Signal(_)));
+        if !attached && !signals {
+            return Ok(());
+        }
+        let mut pace = Pace::new();
+        while !self.ended(control) {
+            self.run_signals(control.signals)?;
+            let n = self.take(events, Handling::Show, BATCH, control.interrupt)?;
+            self.sink.after_batch();
+            self.report_losses(events);
+            if self.ended(control) || (control.should_stop)() {
+                return Ok(());
+            }
+            let step = pace.step(n);
+            if let Step::Wake(on) = step {
+                self.set_wake(on)?;
+                continue;
+            }
+            let pause = step.pause();
+            if !pause.is_zero() {
+                wait(events, pause)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&self, control: &Control<'_>) -> bool {
+        self.exit.is_some() || !self.sink.is_open() || control.interrupt.load(Ordering::Relaxed)
+    }
+
+    fn set_wake(&self, on: bool) -> Result<(), Error> {
+        match self.globals() {
+            Some(map) => map.write_global(8 * globals::WAKE, &u64::from(on).to_ne_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    fn run_signals(&mut self, pending: &AtomicU64) -> Result<(), Error> {
+        let pending = pending.swap(0, Ordering::Relaxed);
+        if pending == 0 {
+            return Ok(());
+        }
+        self.run_groups(
+            |run| matches!(run, RunKind::Signal(n) if (0..64).contains(n) && pending >> n & 1 != 0),
+        )
+    }
+
+    fn report_losses(&mut self, events: &mut Option<Box<dyn Events>>) {
+        let transport = events.as_mut().map_or(0, |e| e.lost());
+        let globals = self.plan.system.globals.and_then(|m| self.loaded.map(m));
+        self.losses.report(&self.plan, globals, transport, &mut self.sink);
+    }
+
+    /// Takes all events that are there.
+    fn take_all(
+        &mut self,
+        events: &mut Option<Box<dyn Events>>,
+        handling: Handling,
+    ) -> Result<(), Error> {
+        self.take(events, handling, usize::MAX, &AtomicBool::new(false)).map(|_| ())
+    }
+
+    /// Takes events that are there, at most so many and none after `stop` is set; gives their number.
+    fn take(
+        &mut self,
+        events: &mut Option<Box<dyn Events>>,
+        handling: Handling,
+        most: usize,
+        stop: &AtomicBool,
+    ) -> Result<usize, Error> {
+        let Some(events) = events else { return Ok(0) };
+        let mut handling = handling;
+        let (mut failed, mut taken) = (None, 0);
+        let n = events.drain(&mut |record| {
+            let before = self.exit.is_some();
+            if let Err(error) = self.handle(record, handling) {
+                failed = Some(error);
+                return false;
+            }
+            self.sink.after_event();
+            if self.exit.is_some() && !before {
+                handling = Handling::Drop;
+            }
+            taken += 1;
+            self.sink.is_open() && taken < most && !stop.load(Ordering::Relaxed)
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(n),
+        }
+    }
+
+    fn finish(mut self, events: Option<Box<dyn Events>>) -> Result<i32, Error> {
+        let transport = events.map_or(0, |mut e| e.lost());
+        let globals = self.plan.system.globals.and_then(|m| self.loaded.map(m));
+        self.losses.report_last(&self.plan, globals, transport, &mut self.sink);
+        if !self.sink.is_json() {
+            self.sink.buf().extend_from_slice(b"\n\n");
+        }
+        if self.plan.config.print_maps_on_exit {
+            let mut order: Vec<usize> = (0..self.plan.maps.len()).collect();
+            order.sort_by(|a, b| self.plan.maps[*a].name.cmp(&self.plan.maps[*b].name));
+            for i in order {
+                self.print_map(MapId(i as u32), 0, 1, true)?;
+            }
+        }
+        self.sink.flush();
+        match self.sink.failure() {
+            Some(error) => Err(Error {
+                kind: ErrorKind::Other(error.kind().to_string()),
+                context: "write the output".into(),
+                errno: error.raw_os_error(),
+            }),
+            None => Ok(self.exit.unwrap_or(0)),
+        }
+    }
+}
+
+/// Names the probe in an error of attaching, if the engine did not.
+fn named(mut error: Error, names: &[String]) -> Error {
+    if let [first, rest @ ..] = names
+        && !error.context.contains(first.as_str())
+    {
+        let more =
+            if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        error.context = format!("attach {first}{more}: {}", error.context);
+    }
+    error
+}
+
+/// Waits for events, a signal or the end of the pause.
+fn wait(events: &mut Option<Box<dyn Events>>, pause: Duration) -> Result<(), Error> {
+    match events {
+        Some(events) => events.wait(Some(pause)),
+        None => {
+            std::thread::sleep(pause.min(Duration::from_millis(20)));
+            Ok(())
+        }
+    }
+}
+
+/// How long to sleep between looks at the ring.
+struct Pace {
+    last_event: Instant,
+    state: PaceState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PaceState {
+    /// Events come: programs do not wake us.
+    Busy,
+    /// WAKE has been set just now.
+    Asked,
+    /// It has been set for longer than a program takes.
+    Asleep,
+}
+
+enum Step {
+    Wake(bool),
+    Pause(Duration),
+}
+
+impl Step {
+    fn pause(&self) -> Duration {
+        match self {
+            Step::Pause(pause) => *pause,
+            Step::Wake(_) => Duration::ZERO,
+        }
+    }
+}
+
+/// Silence after which the long sleep begins.
+const SILENCE: Duration = Duration::from_millis(100);
+/// Pause between looks while events come.
+const SHORT: Duration = Duration::from_millis(2);
+/// The same while very many come.
+const SHORTEST: Duration = Duration::from_micros(200);
+/// Events at one look that count as very many.
+const MANY: usize = 2000;
+/// Most events that are taken before signals and losses are looked at.
+const BATCH: usize = 1 << 16;
+/// The long sleep; signals and events end it early, the traced process's end may not.
+const LONG: Duration = Duration::from_millis(50);
+
+impl Pace {
+    fn new() -> Pace {
+        // Programs do not wake us until we ask; begin by asking.
+        Pace { last_event: Instant::now() - SILENCE, state: PaceState::Busy }
+    }
+
+    /// What to do after a look that found `n` events.
+    fn step(&mut self, n: usize) -> Step {
+        if n > 0 {
+            self.last_event = Instant::now();
+            if self.state != PaceState::Busy {
+                self.state = PaceState::Busy;
+                return Step::Wake(false);
+            }
+            return Step::Pause(match n {
+                BATCH.. => Duration::ZERO,
+                MANY.. => SHORTEST,
+                _ => SHORT,
+            });
+        }
+        match self.state {
+            PaceState::Busy if self.last_event.elapsed() < SILENCE => Step::Pause(SHORT),
+            PaceState::Busy => {
+                self.state = PaceState::Asked;
+                Step::Wake(true)
+            }
+            PaceState::Asked => {
+                self.state = PaceState::Asleep;
+                Step::Pause(SHORT)
+            }
+            PaceState::Asleep => Step::Pause(LONG),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the pace says to looks that find so many events.
+    fn steps(pace: &mut Pace, looks: &[usize]) -> Vec<String> {
+        let show = |step| match step {
+            Step::Wake(on) => format!("wake {}", u8::from(on)),
+            Step::Pause(pause) => format!("{}us", pause.as_micros()),
+        };
+        looks.iter().map(|n| show(pace.step(*n))).collect()
+    }
+
+    #[test]
+    fn silence_asks_to_be_woken_and_looks_again_before_the_long_sleep() {
+        let mut pace = Pace::new();
+        let said = steps(&mut pace, &[0, 0, 0, 0]);
+        assert_eq!(said, ["wake 1", "2000us", "50000us", "50000us"]);
+    }
+
+    #[test]
+    fn events_are_looked_for_often_while_they_come() {
+        let mut pace = Pace::new();
+        steps(&mut pace, &[0, 0, 0]);
+        let said = steps(&mut pace, &[1, 1, 0, MANY, BATCH, 0]);
+        assert_eq!(said, ["wake 0", "2000us", "2000us", "200us", "0us", "2000us"]);
+    }
+
+    #[test]
+    fn an_event_between_asking_and_sleeping_is_not_slept_over() {
+        let mut pace = Pace::new();
+        assert_eq!(steps(&mut pace, &[0, 0, 3, 3]), ["wake 1", "2000us", "wake 0", "2000us"]);
+    }
+
+    #[test]
+    fn long_silence_ends_the_often_looks() {
+        let mut pace = Pace::new();
+        pace.step(1);
+        pace.last_event -= SILENCE;
+        assert_eq!(steps(&mut pace, &[0]), ["wake 1"]);
+    }
+}
