@@ -127,8 +127,14 @@ impl Checker<'_> {
             let cond = self.expr(cond);
             let cond = self.condition(cond);
             let (mut yes, mut no) = (Vec::new(), Vec::new());
+            if self.depth >= super::DEEPEST {
+                self.error(span, "this is nested too deeply");
+                return;
+            }
+            self.depth += 1;
             self.effect(then, &mut yes);
             self.effect(els, &mut no);
+            self.depth -= 1;
             out.push(Stmt { kind: StmtKind::If { cond, then: yes, els: no }, span });
             return;
         }

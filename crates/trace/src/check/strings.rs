@@ -60,18 +60,14 @@ impl Checker<'_> {
                     self.error(arg.span, "a length cannot be negative");
                     return unknown(span);
                 }
-                Some(n) if n >= i64::from(LARGEST) => {
+                Some(n) if n > i64::from(LARGEST) => {
                     self.error(arg.span, format!("a string holds at most {LARGEST} bytes"));
                     return unknown(span);
                 }
-                Some(n) => max = n as u32 + 1,
+                // The zero byte is one of them.
+                Some(n) => max = (n as u32).max(1),
                 None if is_unknown(&value) => return unknown(span),
-                // One more for the zero byte.
-                None => {
-                    let one = int(1, value.ty.clone(), span);
-                    let sum = self.binary(ast::BinaryOp::Add, value, one, span);
-                    len = Some(Box::new(sum));
-                }
+                None => len = Some(Box::new(value)),
             }
         }
         if is_unknown(&source) {
