@@ -37,6 +37,8 @@ use std::collections::HashMap;
 
 pub use print::dump;
 
+use skep_abi::MapType;
+
 use crate::config::Config;
 use crate::hir::{Expr, ExprKind, Hir, Program, Var, VarId};
 use crate::host::Host;
@@ -95,6 +97,8 @@ struct Checker<'a> {
     strings: Vec<String>,
     maps: Vec<MapState>,
     map_ids: HashMap<String, usize>,
+    /// Declared maps: kind, most entries, place.
+    map_decls: HashMap<String, (MapType, u32, Span)>,
     vars: HashMap<VarKey, Inferred>,
     /// A type changed in this round.
     changed: Option<(Span, String)>,
@@ -140,6 +144,7 @@ impl<'a> Checker<'a> {
             strings: Vec::new(),
             maps: Vec::new(),
             map_ids: HashMap::new(),
+            map_decls: HashMap::new(),
             vars: HashMap::new(),
             changed: None,
             untyped: Vec::new(),

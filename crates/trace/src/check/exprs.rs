@@ -51,6 +51,14 @@ impl Checker<'_> {
                 Some(ty) => self.size_literal(&ty, span),
                 None => unknown(span),
             },
+            // A literal alone is of the smallest type that holds it.
+            Ast::SizeofExpr(inner) if matches!(inner.kind, Ast::Int { .. }) => {
+                let value = self.expr(inner);
+                let bits = [8u8, 16, 32].into_iter().find(|bits| {
+                    literal(&value).is_some_and(|v| super::infer::fits(v, *bits, true))
+                });
+                int(i64::from(bits.unwrap_or(64) / 8), Type::U64, span)
+            }
             Ast::SizeofExpr(inner) => match self.type_only(inner) {
                 Some(ty) => self.size_literal(&ty, span),
                 None => unknown(span),

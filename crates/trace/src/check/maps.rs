@@ -40,18 +40,13 @@ impl Checker<'_> {
             self.error(decl.span, "a map holds at least 1 and at most 4294967295 entries");
             return;
         };
-        let known = self.map_ids.contains_key(&decl.name);
-        let at = self.map_number(&decl.name);
-        if known {
-            let first = self.maps[at].decl_span.unwrap_or_default();
+        if let Some((_, _, first)) = self.map_decls.get(&decl.name) {
+            let first = *first;
             self.error(decl.span, format!("{} is declared twice", decl.name))
                 .also(first, "first here");
             return;
         }
-        let state = &mut self.maps[at];
-        state.declared = Some(*kind);
-        state.decl_span = Some(decl.span);
-        state.max_entries = Some(max);
+        self.map_decls.insert(decl.name.clone(), (*kind, max, decl.span));
     }
 
     fn map_number(&mut self, name: &str) -> usize {
@@ -60,14 +55,15 @@ impl Checker<'_> {
         }
         let at = self.maps.len();
         self.map_ids.insert(name.to_owned(), at);
+        let decl = self.map_decls.get(name);
         self.maps.push(MapState {
             name: name.to_owned(),
             keys: None,
             keys_span: Span::default(),
             value: Inferred::default(),
-            declared: None,
-            decl_span: None,
-            max_entries: None,
+            declared: decl.map(|d| d.0),
+            max_entries: decl.map(|d| d.1),
+            decl_span: decl.map(|d| d.2),
             assigned: false,
         });
         at
@@ -369,18 +365,15 @@ impl Checker<'_> {
                 format!("the type of {name} cannot be told: only itself is assigned to it"),
             );
         }
-        let unused: Vec<(Span, String)> = self
-            .maps
-            .iter()
-            .filter(|m| m.keys.is_none() && m.value.ty == Type::None)
-            .filter_map(|m| Some((m.decl_span?, m.name.clone())))
-            .collect();
+        let unused = self.map_decls.iter().filter(|(name, _)| !self.map_ids.contains_key(*name));
+        let mut unused: Vec<(Span, String)> = unused.map(|(n, d)| (d.2, n.clone())).collect();
+        unused.sort_by_key(|u| u.0.start);
         for (span, name) in unused {
             self.warn(span, format!("{name} is declared but never used"));
         }
     }
 
-    /// Maps for the plan. One that is declared and never used keeps its number, as a map of one integer.
+    /// Maps for the plan.
     pub(super) fn map_infos(&mut self) -> Vec<MapInfo> {
         let mut infos = Vec::with_capacity(self.maps.len());
         for at in 0..self.maps.len() {

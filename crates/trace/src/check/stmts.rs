@@ -28,6 +28,13 @@ impl Checker<'_> {
         }
         self.depth += 1;
         for stmt in stmts {
+            let ended = out.last().is_some_and(|s: &Stmt| {
+                matches!(s.kind, StmtKind::Return(_) | StmtKind::Break | StmtKind::Continue)
+            });
+            if ended {
+                self.warn(stmt.span, "this is never reached")
+                    .help("what stands before it ends the block");
+            }
             self.stmt(stmt, &mut out);
         }
         self.depth -= 1;
