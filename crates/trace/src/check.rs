@@ -26,7 +26,9 @@ mod settings;
 mod sites;
 mod stmts;
 mod store;
+mod strings;
 mod structs;
+mod symbols;
 mod typenames;
 mod usersites;
 mod uses;
@@ -34,6 +36,8 @@ mod uses;
 use std::collections::HashMap;
 
 pub use print::dump;
+
+use skep_abi::MapType;
 
 use crate::config::Config;
 use crate::hir::{Expr, ExprKind, Hir, Program, Var, VarId};
@@ -93,9 +97,13 @@ struct Checker<'a> {
     strings: Vec<String>,
     maps: Vec<MapState>,
     map_ids: HashMap<String, usize>,
+    /// Declared maps: kind, most entries, place.
+    map_decls: HashMap<String, (MapType, u32, Span)>,
     vars: HashMap<VarKey, Inferred>,
     /// A type changed in this round.
     changed: Option<(Span, String)>,
+    /// Variables read in this round of which nothing is known.
+    untyped: Vec<VarKey>,
     actions: Vec<Action>,
     programs: Vec<Program>,
     unit: usize,
@@ -136,8 +144,10 @@ impl<'a> Checker<'a> {
             strings: Vec::new(),
             maps: Vec::new(),
             map_ids: HashMap::new(),
+            map_decls: HashMap::new(),
             vars: HashMap::new(),
             changed: None,
+            untyped: Vec::new(),
             actions: Vec::new(),
             programs: Vec::new(),
             unit: 0,
@@ -182,6 +192,7 @@ impl<'a> Checker<'a> {
         self.early.append(std::mem::take(&mut self.diags));
         for round in 0.. {
             self.changed = None;
+            self.untyped.clear();
             self.diags = Diagnostics::default();
             self.actions.clear();
             self.programs.clear();
@@ -196,9 +207,21 @@ impl<'a> Checker<'a> {
                     break;
                 }
                 Some(_) => {}
-                None => break,
+                None if !self.give_types() => break,
+                None => {}
             }
         }
+    }
+
+    /// Variables that are read but never given a value of a known type hold 0, an int64. False if there are none.
+    fn give_types(&mut self) -> bool {
+        let untyped = std::mem::take(&mut self.untyped);
+        for key in &untyped {
+            if let Some(state) = self.vars.get_mut(key) {
+                (state.ty, state.flexible) = (Type::I64, true);
+            }
+        }
+        !untyped.is_empty()
     }
 
     fn program(&mut self, index: usize, unit: &Unit<'a>) -> Program {

@@ -144,3 +144,25 @@ fn any_tree_is_checked_without_a_panic() {
     let (result, found) = check(&Script::default(), &host, &options);
     assert!(result.is_none() && found.has_errors());
 }
+
+#[test]
+fn deep_nests_are_refused_not_followed() {
+    let host = FakeHost::new("6.18");
+    let n = 3000;
+    for body in [
+        format!("print({}1{});", "(".repeat(n), ")".repeat(n)),
+        format!("print({}pid);", "-".repeat(n)),
+        format!("print(pid{});", " + pid".repeat(n)),
+        format!("print(curtask{});", ".real_parent".repeat(n)),
+        format!("{}print(1);{}", "if (pid) { ".repeat(n), "}".repeat(n)),
+        format!("{}print(1);", "pid ? print(2) : ".repeat(n)),
+        format!("@x = {}1{};", "(".repeat(n), ",)".repeat(n)),
+        format!("@x = ({})1;", "int8".to_owned() + &" *".repeat(n)),
+    ] {
+        let source = format!("begin {{ {body} }}");
+        let (script, mut diags) = parse(&source, &[]);
+        let (result, found) = check(&script, &host, &Options::default());
+        diags.append(found);
+        assert!(diags.has_errors() || result.is_some(), "{}", &source[..60]);
+    }
+}

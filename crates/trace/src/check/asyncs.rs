@@ -141,6 +141,14 @@ impl Checker<'_> {
         let time = self.number(&args[1], "the time");
         let Some(format) = format.filter(|_| !is_unknown(&time)) else { return unknown(span) };
         let clock = match time.kind {
+            ExprKind::Builtin(Builtin::Nsecs(Clock::Monotonic)) => {
+                self.error(
+                    args[1].span,
+                    "strftime() cannot show monotonic time, which has no date",
+                )
+                .help("use nsecs or nsecs(tai)");
+                return unknown(span);
+            }
             ExprKind::Builtin(Builtin::Nsecs(clock)) => clock,
             _ => Clock::Boot,
         };

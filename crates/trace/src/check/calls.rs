@@ -2,17 +2,14 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use skep_abi::regs::Arch;
 use skep_abi::signal;
 
-use super::builtins::DEFAULT_DEPTH;
-use super::convert::{cast_to, space_of_place};
+use super::convert::cast_to;
 use super::names::nearest;
-use super::settings::stack_mode;
 use super::{Checker, Context, aggregate, int, is_unknown, literal, unknown};
 use crate::hir::{Builtin, Call, Expr, ExprKind, MapId};
 use crate::syntax::ast::{self, ExprKind as Ast, Item, Span};
-use crate::types::{Clock, Space, StackSpec, Type};
+use crate::types::{Clock, Space, Type};
 
 /// A function: name, least and most arguments.
 pub(super) const FUNCTIONS: &[(&str, usize, usize)] = &[
@@ -148,6 +145,14 @@ impl Checker<'_> {
     }
 
     fn no_function(&mut self, name: &str, name_span: Span, args: &[ast::Expr], span: Span) -> Expr {
+        // `pid(init)`: skep sees the ids of the initial namespace.
+        if let ([Ast::Ident(namespace)], "pid" | "tid") =
+            (args.iter().map(|a| a.kind.clone()).collect::<Vec<_>>().as_slice(), name)
+            && matches!(namespace.as_str(), "init" | "curr_ns")
+            && let Some(value) = self.builtin(name, span)
+        {
+            return value;
+        }
         // A builtin may be written as a call without arguments.
         if args.is_empty()
             && let Some(value) = self.builtin(name, span)
@@ -197,350 +202,6 @@ impl Checker<'_> {
         };
         self.error(span, format!("{name}() takes {wants}, not {given}"));
         false
-    }
-
-    /// A literal string.
-    pub(super) fn literal_str(&mut self, e: &ast::Expr, what: &str) -> Option<Vec<u8>> {
-        let value = match &e.kind {
-            Ast::Positional(n) => self.param_text(*n, e.span),
-            Ast::Call { name, args, .. } if name == "str" && args.len() == 1 => self.expr(e),
-            _ => self.expr(e),
-        };
-        if let ExprKind::Str(bytes) = value.kind {
-            return Some(bytes);
-        }
-        if !is_unknown(&value) {
-            self.error(e.span, format!("{what} must be a literal string"));
-        }
-        None
-    }
-
-    /// A literal string of UTF-8.
-    pub(super) fn literal_text(&mut self, e: &ast::Expr, what: &str) -> Option<String> {
-        let bytes = self.literal_str(e, what)?;
-        match String::from_utf8(bytes) {
-            Ok(text) => Some(text),
-            Err(_) => {
-                self.error(e.span, format!("{what} must be UTF-8"));
-                None
-            }
-        }
-    }
-
-    // Strings and bytes.
-
-    fn str(&mut self, args: &[ast::Expr], span: Span) -> Expr {
-        let source = match &args[0].kind {
-            Ast::Positional(n) => self.param_text(*n, args[0].span),
-            Ast::Binary { op: ast::BinaryOp::Add, left, right } => match left.kind {
-                Ast::Positional(n) => {
-                    let text = self.param_text(n, left.span);
-                    let by = self.expr(right);
-                    self.binary(ast::BinaryOp::Add, text, by, args[0].span)
-                }
-                _ => self.expr(&args[0]),
-            },
-            _ => self.expr(&args[0]),
-        };
-        let mut max = self.config.max_strlen;
-        let mut len = None;
-        if let Some(arg) = args.get(1) {
-            let value = self.number(arg, "the length");
-            match literal(&value) {
-                Some(n) if n < 0 => {
-                    self.error(arg.span, "a length cannot be negative");
-                    return unknown(span);
-                }
-                Some(n) if n >= i64::from(LARGEST) => {
-                    self.error(arg.span, format!("a string holds at most {LARGEST} bytes"));
-                    return unknown(span);
-                }
-                Some(n) => max = n as u32 + 1,
-                None if is_unknown(&value) => return unknown(span),
-                // One more for the zero byte.
-                None => {
-                    let one = int(1, value.ty.clone(), span);
-                    let sum = self.binary(ast::BinaryOp::Add, value, one, span);
-                    len = Some(Box::new(sum));
-                }
-            }
-        }
-        if is_unknown(&source) {
-            return unknown(span);
-        }
-        self.string_from(source, max, len, args.len() > 1, span)
-    }
-
-    fn string_from(
-        &mut self,
-        source: Expr,
-        max: u32,
-        len: Option<Box<Expr>>,
-        cut: bool,
-        span: Span,
-    ) -> Expr {
-        let ty = Type::Str { max };
-        match &source.ty {
-            Type::Str { max: has } if !cut || len.is_none() && *has <= max => {
-                return Expr { span, ..source };
-            }
-            Type::Str { .. } | Type::Int { .. } | Type::Ptr { .. } => {}
-            Type::Array { elem, .. } if self.store.types.size(elem) == 1 => {}
-            Type::Enum(_) | Type::Bool => return self.not_str(&source, span),
-            _ => return self.not_str(&source, span),
-        }
-        if let ExprKind::Str(bytes) = &source.kind
-            && len.is_none()
-        {
-            let end = bytes.len().min(max as usize - 1);
-            return super::exprs::str_literal(&bytes[..end], span);
-        }
-        let ty = match (&source.ty, cut) {
-            (Type::Array { len, .. }, false) if *len > 0 => {
-                Type::Str { max: (*len).saturating_add(1) }
-            }
-            _ => ty,
-        };
-        let ptr = Box::new(self.address(source));
-        Expr { kind: ExprKind::Call(Call::Str { ptr, len }), ty, span }
-    }
-
-    fn not_str(&mut self, source: &Expr, span: Span) -> Expr {
-        let ty = self.type_name(&source.ty);
-        self.error(source.span, format!("str() takes an address, not {ty}"));
-        unknown(span)
-    }
-
-    /// A string argument: a string, or an address of one.
-    fn string_arg(&mut self, e: &ast::Expr) -> Expr {
-        let value = match &e.kind {
-            Ast::Positional(n) => self.param_text(*n, e.span),
-            _ => self.expr(e),
-        };
-        match value.ty {
-            Type::Ptr { .. } | Type::Array { .. } => {
-                let max = self.config.max_strlen;
-                self.string_from(value, max, None, false, e.span)
-            }
-            Type::Str { .. } => value,
-            _ if is_unknown(&value) => value,
-            _ => {
-                let ty = self.type_name(&value.ty);
-                self.error(e.span, format!("a string is wanted here, not {ty}"));
-                unknown(e.span)
-            }
-        }
-    }
-
-    fn buf(&mut self, args: &[ast::Expr], span: Span) -> Expr {
-        let source = self.expr(&args[0]);
-        if is_unknown(&source) {
-            return unknown(span);
-        }
-        let own = match &source.ty {
-            Type::Str { max } => Some(*max),
-            Type::Array { elem, len } if *len > 0 => {
-                Some(self.store.types.size(elem).saturating_mul(*len))
-            }
-            Type::Ptr { .. } | Type::Int { .. } | Type::Array { .. } => None,
-            ty => {
-                let ty = self.type_name(&ty.clone());
-                self.error(source.span, format!("buf() takes an address or an array, not {ty}"));
-                return unknown(span);
-            }
-        };
-        let mut max = own.unwrap_or(self.config.max_strlen);
-        let mut len = None;
-        if let Some(arg) = args.get(1) {
-            let value = self.number(arg, "the length");
-            match literal(&value) {
-                Some(n) if (1..=i64::from(LARGEST)).contains(&n) => max = n as u32,
-                Some(_) => {
-                    self.error(arg.span, format!("a buffer holds 1 to {LARGEST} bytes"));
-                    return unknown(span);
-                }
-                None if is_unknown(&value) => return unknown(span),
-                None => {
-                    max = self.config.max_strlen.max(own.unwrap_or(0));
-                    len = Some(Box::new(value));
-                }
-            }
-        }
-        let ptr = Box::new(self.pointer_to(source));
-        Expr { kind: ExprKind::Call(Call::Buf { ptr, len }), ty: Type::Buf { max }, span }
-    }
-
-    /// The address of a place that is an array; an address stays.
-    fn pointer_to(&mut self, e: Expr) -> Expr {
-        match &e.ty {
-            Type::Array { elem, .. } => {
-                let (ty, span) = (Type::ptr((**elem).clone(), space_of_place(&e)), e.span);
-                Expr { kind: ExprKind::AddrOf(Box::new(e)), ty, span }
-            }
-            Type::Str { .. } => {
-                let char = Type::Int { bits: 8, signed: true };
-                let (ty, span) = (Type::ptr(char, space_of_place(&e)), e.span);
-                Expr { kind: ExprKind::AddrOf(Box::new(e)), ty, span }
-            }
-            _ => self.address(e),
-        }
-    }
-
-    fn strncmp(&mut self, args: &[ast::Expr], span: Span) -> Expr {
-        let (left, right) = (self.string_arg(&args[0]), self.string_arg(&args[1]));
-        let limit = self.constant(&args[2], "the length");
-        if is_unknown(&left) || is_unknown(&right) {
-            return unknown(span);
-        }
-        let limit = match limit.map(u32::try_from) {
-            Some(Ok(n)) => n,
-            Some(Err(_)) => {
-                self.error(args[2].span, "a length cannot be negative");
-                return unknown(span);
-            }
-            None => return unknown(span),
-        };
-        if let (ExprKind::Str(a), ExprKind::Str(b)) = (&left.kind, &right.kind) {
-            let cut = |s: &[u8]| s[..s.len().min(limit as usize)].to_vec();
-            return int(i64::from(cut(a) != cut(b)), Type::I64, span);
-        }
-        let kind = ExprKind::CompareBytes {
-            negate: true,
-            left: Box::new(left),
-            right: Box::new(right),
-            limit: Some(limit),
-        };
-        cast_to(Expr { kind, ty: Type::Bool, span }, Type::I64)
-    }
-
-    fn strcontains(&mut self, args: &[ast::Expr], span: Span) -> Expr {
-        let (hay, needle) = (self.string_arg(&args[0]), self.string_arg(&args[1]));
-        if is_unknown(&hay) || is_unknown(&needle) {
-            return unknown(span);
-        }
-        if let (ExprKind::Str(a), ExprKind::Str(b)) = (&hay.kind, &needle.kind) {
-            let found = b.is_empty() || a.windows(b.len()).any(|w| w == b.as_slice());
-            return int(i64::from(found), Type::Bool, span);
-        }
-        let kind = ExprKind::Call(Call::Strcontains(Box::new(hay), Box::new(needle)));
-        Expr { kind, ty: Type::Bool, span }
-    }
-
-    // Symbols and stacks.
-
-    fn symbol(&mut self, name: &str, arg: &ast::Expr, span: Span) -> Expr {
-        let value = self.expr(arg);
-        if is_unknown(&value) {
-            return value;
-        }
-        if !matches!(value.ty, Type::Int { .. } | Type::Ptr { .. }) {
-            let ty = self.type_name(&value.ty);
-            self.error(arg.span, format!("{name}() takes an address, not {ty}"));
-            return unknown(span);
-        }
-        let address = Box::new(cast_to(self.widen(value), Type::U64));
-        let (call, ty) = match name {
-            "ksym" => (Call::Ksym(address), Type::Ksym),
-            _ => (Call::Usym(address), Type::Usym),
-        };
-        Expr { kind: ExprKind::Call(call), ty, span }
-    }
-
-    fn kaddr(&mut self, arg: &ast::Expr, span: Span) -> Expr {
-        let Some(name) = self.literal_text(arg, "the symbol") else { return unknown(span) };
-        match self.host.kernel_symbol(&name) {
-            Some(address) => int(address as i64, Type::U64, span),
-            None => {
-                self.error(arg.span, format!("there is no kernel symbol `{name}`"));
-                unknown(span)
-            }
-        }
-    }
-
-    fn uaddr(&mut self, arg: &ast::Expr, span: Span) -> Expr {
-        let Context::Uprobe { path, .. } = self.context.clone() else {
-            self.error(span, "uaddr() is for uprobes and uretprobes");
-            return unknown(span);
-        };
-        let Some(name) = self.literal_text(arg, "the symbol") else { return unknown(span) };
-        match self.host.user_symbol(&path, &name) {
-            Ok(Some(symbol)) => {
-                let bits = match symbol.size {
-                    1 => 8,
-                    2 => 16,
-                    4 => 32,
-                    _ => 64,
-                };
-                let ty = Type::ptr(Type::Int { bits, signed: false }, Space::User);
-                cast_to(int(symbol.address as i64, Type::U64, span), ty)
-            }
-            Ok(None) => {
-                self.error(arg.span, format!("{} has no symbol `{name}`", path.display()));
-                unknown(span)
-            }
-            Err(e) => {
-                self.error(arg.span, format!("cannot look up `{name}`: {e}"));
-                unknown(span)
-            }
-        }
-    }
-
-    /// `kstack`, `ustack`: mode and depth, in any order.
-    fn stack(&mut self, name: &str, args: &[ast::Expr], span: Span) -> Expr {
-        let mut spec = StackSpec { mode: self.config.stack_mode, depth: DEFAULT_DEPTH };
-        for arg in args {
-            if let Ast::Ident(word) = &arg.kind
-                && let Some(mode) = stack_mode(word)
-            {
-                spec.mode = mode;
-                continue;
-            }
-            if let Ast::Ident(word) = &arg.kind
-                && !self.store.defines.contains_key(word)
-            {
-                self.error(arg.span, format!("there is no stack mode `{word}`"))
-                    .help("modes are bpftrace, perf, raw and build_id");
-                return unknown(span);
-            }
-            let Some(depth) = self.constant(arg, "the depth") else { return unknown(span) };
-            match u16::try_from(depth) {
-                Ok(depth @ 1..=1024) => spec.depth = depth,
-                _ => {
-                    self.error(arg.span, format!("a stack has 1 to 1024 frames, not {depth}"));
-                    return unknown(span);
-                }
-            }
-        }
-        let (builtin, ty) = match name {
-            "kstack" => (Builtin::Kstack(spec), Type::Kstack(spec)),
-            _ => (Builtin::Ustack(spec), Type::Ustack(spec)),
-        };
-        Expr { kind: ExprKind::Builtin(builtin), ty, span }
-    }
-
-    fn reg(&mut self, arg: &ast::Expr, span: Span) -> Expr {
-        if !matches!(self.context, Context::Kprobe { .. } | Context::Uprobe { .. } | Context::Perf)
-        {
-            self.error(span, "there are no registers in this kind of probe")
-                .help("reg() is for kprobes, uprobes and samples");
-            return unknown(span);
-        }
-        let Some(name) = self.literal_text(arg, "the register") else { return unknown(span) };
-        let Some(arch) = Arch::host() else {
-            self.error(span, "the registers of this machine are not known");
-            return unknown(span);
-        };
-        match arch.offset(&name) {
-            Some(offset) => {
-                Expr { kind: ExprKind::Builtin(Builtin::Reg(offset)), ty: Type::U64, span }
-            }
-            None => {
-                let all: Vec<&str> = arch.registers().iter().map(|r| r.0).collect();
-                self.error(arg.span, format!("{} has no register `{name}`", arch.name()))
-                    .help(format!("registers are {}", all.join(", ")));
-                unknown(span)
-            }
-        }
     }
 
     // Addresses of networks.
@@ -603,7 +264,7 @@ impl Checker<'_> {
         }
         let fits = match &value.ty {
             Type::Array { .. } | Type::Str { .. } => self.store.types.size(&value.ty) == 6,
-            Type::Ptr { .. } => true,
+            Type::Ptr { .. } | Type::Int { .. } => true,
             _ => false,
         };
         if !fits {
@@ -611,7 +272,8 @@ impl Checker<'_> {
             self.error(arg.span, format!("macaddr() takes 6 bytes or their address, not {ty}"));
             return unknown(span);
         }
-        Expr { kind: ExprKind::Call(Call::Macaddr(Box::new(value))), ty: Type::Mac, span }
+        let address = self.address(value);
+        Expr { kind: ExprKind::Call(Call::Macaddr(Box::new(address))), ty: Type::Mac, span }
     }
 
     // The rest.
@@ -805,6 +467,3 @@ impl Checker<'_> {
         Expr { kind: ExprKind::Cast(Box::new(value)), ty, span }
     }
 }
-
-/// Most bytes of a string or buffer.
-const LARGEST: u32 = 1 << 20;

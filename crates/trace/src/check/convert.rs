@@ -109,14 +109,11 @@ impl Checker<'_> {
                 let right = int(0, Type::U64, span);
                 compare(CmpOp::Ne, false, left, right, span)
             }
+            Type::Str { .. } => not_empty(e),
             ty => {
                 let name = self.type_name(&ty.clone());
-                let help = match e.ty {
-                    Type::Str { .. } => "compare it, as in `== \"\"`",
-                    _ => "compare it with something",
-                };
                 self.error(e.span, format!("a value of type {name} is neither true nor false"))
-                    .help(help);
+                    .help("compare it with something");
                 unknown(e.span)
             }
         }
@@ -151,6 +148,7 @@ impl Checker<'_> {
                 let ty = Type::ptr(super::store::with_space((**target).clone(), *space), *space);
                 Expr { ty: ty.clone(), kind: ExprKind::Cast(Box::new(e)), span }
             }
+            (Type::Str { .. }, Type::Bool) => not_empty(e),
             (from, Type::Int { .. } | Type::Bool | Type::Enum(_) | Type::Ptr { .. })
                 if from.is_scalar() =>
             {
@@ -163,7 +161,9 @@ impl Checker<'_> {
                 Type::Int { .. } | Type::Str { .. } | Type::Array { .. },
                 Type::Array { elem, len },
             ) => self.cast_to_array(e, elem, *len, span),
-            (Type::Str { .. } | Type::Ptr { .. } | Type::Int { .. }, Type::Str { .. }) => {
+            (Type::Str { .. } | Type::Ptr { .. } | Type::Int { .. }, Type::Str { .. })
+                if literal(&e).is_none() =>
+            {
                 let ptr = self.address(e);
                 Expr {
                     kind: ExprKind::Call(Call::Str { ptr: Box::new(ptr), len: None }),
@@ -260,6 +260,22 @@ fn cut(value: i64, bits: u8, signed: bool) -> i64 {
         (32, false) => value as u32 as i64,
         _ => value,
     }
+}
+
+/// Whether a string has a byte: what it is as a truth.
+fn not_empty(e: Expr) -> Expr {
+    let span = e.span;
+    if let ExprKind::Str(bytes) = &e.kind {
+        return int(i64::from(!bytes.is_empty()), Type::Bool, span);
+    }
+    let empty = super::exprs::str_literal(b"", span);
+    let kind = ExprKind::CompareBytes {
+        negate: true,
+        left: Box::new(e),
+        right: Box::new(empty),
+        limit: None,
+    };
+    Expr { kind, ty: Type::Bool, span }
 }
 
 /// A comparison of two scalars.

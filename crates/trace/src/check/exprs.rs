@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::convert::{element_types, space_of_place};
+use super::convert::{cast_to, element_types, space_of_place};
 use super::names::nearest;
 use super::store::{Define, with_space};
 use super::{Checker, Context, int, is_unknown, literal, unknown};
@@ -51,6 +51,14 @@ impl Checker<'_> {
                 Some(ty) => self.size_literal(&ty, span),
                 None => unknown(span),
             },
+            // A literal alone is of the smallest type that holds it.
+            Ast::SizeofExpr(inner) if matches!(inner.kind, Ast::Int { .. }) => {
+                let value = self.expr(inner);
+                let bits = [8u8, 16, 32].into_iter().find(|bits| {
+                    literal(&value).is_some_and(|v| super::infer::fits(v, *bits, true))
+                });
+                int(i64::from(bits.unwrap_or(64) / 8), Type::U64, span)
+            }
             Ast::SizeofExpr(inner) => match self.type_only(inner) {
                 Some(ty) => self.size_literal(&ty, span),
                 None => unknown(span),
@@ -117,7 +125,7 @@ impl Checker<'_> {
         let text = self.param(n).unwrap_or("0");
         match super::preprocess::int(text) {
             Some(value) => int(value, Type::I64, span),
-            None => str_literal(&text.as_bytes().to_vec(), span),
+            None => str_literal(text.as_bytes(), span),
         }
     }
 
@@ -173,9 +181,11 @@ impl Checker<'_> {
     }
 
     /// A variable's value.
-    pub(super) fn var_value(&self, id: VarId, span: Span) -> Expr {
-        let ty = self.vars[&self.locals[id.0 as usize].key].ty.clone();
+    fn var_value(&mut self, id: VarId, span: Span) -> Expr {
+        let key = &self.locals[id.0 as usize].key;
+        let ty = self.vars[key].ty.clone();
         if ty == Type::None {
+            self.untyped.push(key.clone());
             return unknown(span);
         }
         Expr { kind: ExprKind::Var(id), ty, span }
@@ -394,14 +404,14 @@ impl Checker<'_> {
                 .help(help);
             return unknown(span);
         };
-        let ty = with_space(self.store.from_btf(params[at].type_id), Space::Kernel);
+        let ty = with_space(self.store.btf_type(params[at].type_id), Space::Kernel);
         let raw = Expr { kind: ExprKind::Builtin(Builtin::Arg(at as u8)), ty: Type::U64, span };
         if !ty.is_scalar() {
             let name = self.type_name(&ty);
             self.error(span, format!("an argument of type {name} cannot be read"));
             return unknown(span);
         }
-        super::convert::cast_to(raw, ty)
+        cast_to(raw, ty)
     }
 
     fn index(&mut self, e: &ast::Expr, index: &ast::Expr, span: Span) -> Expr {
@@ -516,6 +526,10 @@ impl Checker<'_> {
 
     fn sign(&mut self, op: UnaryOp, value: Expr, span: Span) -> Expr {
         let value = self.integer(value, "the operand");
+        if op == UnaryOp::BitNot && value.ty == Type::Bool {
+            self.error(span, "the bits of a bool cannot be inverted").help("write `!`");
+            return unknown(span);
+        }
         if is_unknown(&value) {
             return value;
         }
@@ -537,6 +551,11 @@ impl Checker<'_> {
             Type::Ptr { to, .. } if **to != Type::None => {
                 self.fill(&to.clone());
                 Expr { span, ..deref(value) }
+            }
+            // An address that is only a number: the 64-bit word there.
+            Type::Int { bits: 64, .. } => {
+                let ptr = cast_to(value, Type::ptr(Type::U64, self.default_space()));
+                Expr { span, ..deref(ptr) }
             }
             ty => {
                 let name = self.type_name(&ty.clone());

@@ -158,9 +158,8 @@ impl Checker<'_> {
         let integral = arg.ty.is_integral();
         let (fits, wants) = match conv {
             None => (integral, "a width must be an integer"),
-            Some(Conv::Str) => {
-                (shows_as_text(&arg.ty), "%s takes a string or what shows itself as one")
-            }
+            // Everything has a text, as print() shows it.
+            Some(Conv::Str) => (true, ""),
             Some(Conv::Buf | Conv::BufHex | Conv::BufHexSpaced) => {
                 (matches!(arg.ty, Type::Buf { .. }), "%r takes a buffer")
             }
@@ -172,43 +171,14 @@ impl Checker<'_> {
         if !fits {
             let ty = self.type_name(&arg.ty);
             let help = match (&arg.ty, conv) {
-                (Type::Ptr { .. }, Some(Conv::Str)) => {
-                    "read the string behind the pointer: str(...)"
-                }
-                (Type::Int { .. }, Some(Conv::Str)) => "use %d, or str(...) if it is an address",
-                (Type::Str { .. }, _) => "use %s",
                 (Type::Buf { .. }, _) => "use %r",
                 (Type::Array { .. }, Some(Conv::Buf)) => "make a buffer of it: buf(...)",
-                (Type::Tuple(_) | Type::Record(_) | Type::Struct(_) | Type::Array { .. }, _) => {
-                    "use print(...)"
-                }
-                (ty, _) if shows_as_text(ty) => "use %s",
-                _ => "",
+                _ => "use %s",
             };
             self.error(arg.span, format!("{wants}, not {ty}")).help(help);
         }
         fits
     }
-}
-
-/// Whether a value of the type can be shown by `%s`.
-fn shows_as_text(ty: &Type) -> bool {
-    matches!(
-        ty,
-        Type::Str { .. }
-            | Type::Bool
-            | Type::Enum(_)
-            | Type::Inet
-            | Type::Mac
-            | Type::Ksym
-            | Type::Usym
-            | Type::Kstack(_)
-            | Type::Ustack(_)
-            | Type::Username
-            | Type::Probe
-            | Type::Timestamp { .. }
-            | Type::CgroupPath { .. }
-    )
 }
 
 fn plural(n: usize) -> &'static str {

@@ -84,10 +84,9 @@ fn field(line: &str) -> Option<FormatField> {
 mod tests {
     use super::*;
 
-    fn check(
-        line: &str,
-        expected: Option<(&str, &str, Option<Option<u32>>, Location, u32, u32, bool)>,
-    ) {
+    type Expected<'e> = (&'e str, &'e str, Option<Option<u32>>, Location, u32, u32, bool);
+
+    fn check(line: &str, expected: Option<Expected<'_>>) {
         let got = field(line);
         let got = got.as_ref().map(|f| {
             (f.ty.as_str(), f.name.as_str(), f.array, f.location, f.offset, f.size, f.signed)

@@ -11,7 +11,7 @@ pub(super) type VarKey = (usize, u32, String);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inferred {
     pub ty: Type,
-    /// Only plain integer literals so far: any integer type will do.
+    /// Only plain integer literals so far, none of them negative: any integer type will do.
     pub flexible: bool,
     /// A written type: it does not grow.
     pub fixed: bool,
@@ -50,11 +50,13 @@ impl Inferred {
             return true;
         }
         if self.ty == Type::None {
-            self.flexible = lit != Lit::No;
+            self.flexible = matches!(lit, Lit::Int(value) if value >= 0);
             (self.ty, self.span) = (ty.clone(), span);
             return true;
         }
         if let (Lit::Int(value), Type::Int { bits, signed }) = (lit, &self.ty) {
+            // A negative one has a sign to keep.
+            self.flexible &= value >= 0;
             if fits(value, *bits, *signed) {
                 return true;
             }

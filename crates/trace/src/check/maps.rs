@@ -40,18 +40,13 @@ impl Checker<'_> {
             self.error(decl.span, "a map holds at least 1 and at most 4294967295 entries");
             return;
         };
-        let known = self.map_ids.contains_key(&decl.name);
-        let at = self.map_number(&decl.name);
-        if known {
-            let first = self.maps[at].decl_span.unwrap_or_default();
+        if let Some((_, _, first)) = self.map_decls.get(&decl.name) {
+            let first = *first;
             self.error(decl.span, format!("{} is declared twice", decl.name))
                 .also(first, "first here");
             return;
         }
-        let state = &mut self.maps[at];
-        state.declared = Some(*kind);
-        state.decl_span = Some(decl.span);
-        state.max_entries = Some(max);
+        self.map_decls.insert(decl.name.clone(), (*kind, max, decl.span));
     }
 
     fn map_number(&mut self, name: &str) -> usize {
@@ -60,14 +55,15 @@ impl Checker<'_> {
         }
         let at = self.maps.len();
         self.map_ids.insert(name.to_owned(), at);
+        let decl = self.map_decls.get(name);
         self.maps.push(MapState {
             name: name.to_owned(),
             keys: None,
             keys_span: Span::default(),
             value: Inferred::default(),
-            declared: None,
-            decl_span: None,
-            max_entries: None,
+            declared: decl.map(|d| d.0),
+            max_entries: decl.map(|d| d.1),
+            decl_span: decl.map(|d| d.2),
             assigned: false,
         });
         at
@@ -137,7 +133,7 @@ impl Checker<'_> {
         let name = self.type_name(&key.ty);
         self.store.fill_deep(&key.ty);
         match key.ty {
-            Type::Timestamp { .. } | Type::Agg(_) => {
+            Type::Agg(_) => {
                 self.error(key.span, format!("a value of type {name} cannot be a key"));
                 false
             }
@@ -234,7 +230,7 @@ impl Checker<'_> {
                 self.undefined_map(&name, span);
                 None
             }
-            Type::Agg(agg) if agg.is_multi() => {
+            Type::Agg(agg) if agg.is_multi() || matches!(agg, Agg::Stats { .. }) => {
                 let what = super::store::agg_name(agg);
                 self.error(span, format!("{name} is a {what}, which is not a single value"))
                     .help(format!("show it with print({name})"));
@@ -309,6 +305,7 @@ impl Checker<'_> {
             return None;
         }
         if let ExprKind::MapElem { map: from, .. } = &value.kind
+            && self.map_state(map).value.ty == Type::None
             && let Some(agg) = self.map_state(*from).value_agg()
         {
             let from = self.map_state(*from).name.clone();
@@ -327,7 +324,7 @@ impl Checker<'_> {
         Some(Stmt { kind: StmtKind::SetMap { map, key: key?, value }, span })
     }
 
-    /// `@m[k]++`: an integer map of 64 bits, so that it can be added to atomically.
+    /// `@m[k]++`: an integer of 64 bits, or a pointer, so that it can be added to atomically.
     pub(super) fn step_map(
         &mut self,
         name: &str,
@@ -338,10 +335,15 @@ impl Checker<'_> {
     ) -> Expr {
         let map = self.map_id(name);
         let key = self.map_keys(map, keys, span);
-        let wide = match self.map_state(map).value.ty {
-            Type::Int { signed: false, .. } => Type::U64,
-            _ => Type::I64,
+        let (wide, size) = match self.map_state(map).value.ty.clone() {
+            Type::Int { signed: false, .. } => (Type::U64, 1),
+            Type::Ptr { to, space } => {
+                let size = self.pointee_size(&to);
+                (Type::Ptr { to, space }, size)
+            }
+            _ => (Type::I64, 1),
         };
+        let delta = delta.wrapping_mul(size);
         if !self.join_map(map, &wide, Lit::No, span) {
             return unknown(span);
         }
@@ -355,24 +357,30 @@ impl Checker<'_> {
     // For the plan.
 
     pub(super) fn unused_maps(&mut self) {
-        let unused: Vec<(Span, String)> = self
-            .maps
-            .iter()
-            .filter(|m| m.keys.is_none() && m.value.ty == Type::None)
-            .filter_map(|m| Some((m.decl_span?, m.name.clone())))
-            .collect();
+        let quiet = self.early.has_errors() || self.diags.has_errors();
+        let circular = self.maps.iter().find(|m| m.assigned && m.value.ty == Type::None && !quiet);
+        if let Some(name) = circular.map(|m| m.name.clone()) {
+            self.error(
+                Span::default(),
+                format!("the type of {name} cannot be told: only itself is assigned to it"),
+            );
+        }
+        let unused = self.map_decls.iter().filter(|(name, _)| !self.map_ids.contains_key(*name));
+        let mut unused: Vec<(Span, String)> = unused.map(|(n, d)| (d.2, n.clone())).collect();
+        unused.sort_by_key(|u| u.0.start);
         for (span, name) in unused {
             self.warn(span, format!("{name} is declared but never used"));
         }
     }
 
-    /// Maps for the plan. One that is declared and never used keeps its number, as a map of one integer.
+    /// Maps for the plan.
     pub(super) fn map_infos(&mut self) -> Vec<MapInfo> {
         let mut infos = Vec::with_capacity(self.maps.len());
         for at in 0..self.maps.len() {
             let state = self.maps[at].clone();
             self.declared_kind(&state);
             let keys: Vec<Type> = state.keys.iter().flatten().map(|k| k.ty.clone()).collect();
+            let keyless = keys.is_empty();
             let value = match state.value.ty {
                 Type::None => Type::I64,
                 ty => ty,
@@ -388,7 +396,8 @@ impl Checker<'_> {
                 keys,
                 value,
                 max_entries: max,
-                declared: state.declared,
+                // A map without a key is one element, whatever kind was declared for it.
+                declared: state.declared.filter(|_| !keyless),
                 map: None,
             });
         }
@@ -407,13 +416,13 @@ impl Checker<'_> {
                 .help("declare it as a hash");
         }
         let percpu = kind.is_percpu();
+        if percpu && !array && !matches!(state.value.ty, Type::Agg(_) | Type::None) {
+            self.error(span, format!("{name} holds plain values, which are not kept for each CPU"))
+                .help("declare it as hash or lruhash");
+        }
         if matches!(state.value.ty, Type::Agg(_)) && !percpu && !array {
             self.error(span, format!("{name} holds an aggregation, which is kept for each CPU"))
                 .help("declare it as percpuhash or percpulruhash");
-        }
-        if keys.is_empty() && state.keys.is_some() && !array {
-            self.error(span, format!("{name} is declared as a hash but used without a key"))
-                .help("give it a key, or leave the declaration out");
         }
     }
 }
@@ -434,8 +443,7 @@ pub(super) fn agg_type(agg: Agg) -> Type {
         Agg::Sum { signed: false }
         | Agg::Avg { signed: false }
         | Agg::Min { signed: false }
-        | Agg::Max { signed: false }
-        | Agg::Stats { signed: false } => Type::U64,
+        | Agg::Max { signed: false } => Type::U64,
         _ => Type::I64,
     }
 }

@@ -8,6 +8,9 @@ use crate::hir::{Arith, Builtin, CmpOp, Expr, ExprKind};
 use crate::syntax::ast::{self, BinaryOp, ExprKind as Ast, Span};
 use crate::types::Type;
 
+/// Most operators in a row: the typed tree is as deep as the row is long.
+const LONGEST: usize = 500;
+
 impl Checker<'_> {
     /// A chain such as `a + b + c` leans to the left and may be long: it is gone through from its innermost left end, without
     /// recursion.
@@ -17,6 +20,11 @@ impl Checker<'_> {
         while let Ast::Binary { op, left, right } = &at.kind {
             spine.push((*op, &**right, at.span));
             at = left;
+        }
+        if spine.len() > LONGEST {
+            self.error(e.span, format!("more than {LONGEST} operators stand in a row"))
+                .help("put a part of them into a variable");
+            return unknown(e.span);
         }
         let mut left_ast = Some(at);
         let mut left = self.expr(at);

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::Store;
 use crate::hir::{Call, Expr, ExprKind, Hir, MapId, Program, Stmt, StmtKind, VarId};
-use crate::plan::{Plan, RunKind};
+use crate::plan::{Action, Format, Piece, Plan, RunKind};
 use crate::types::Type;
 
 /// Writes the typed tree and the plan.
@@ -50,13 +50,47 @@ impl<'a> Printer<'a> {
             self.stmts(&program.body, 1)?;
         }
         for (n, action) in self.plan.actions.iter().enumerate() {
-            writeln!(self.out, "action {n}: {action:?}")?;
+            let text = self.action(action);
+            writeln!(self.out, "action {n}: {text}")?;
         }
         Ok(())
     }
 
+    /// The type, with the space of a pointer.
     fn ty(&self, ty: &Type) -> String {
-        self.names.name(ty)
+        match ty {
+            Type::Ptr { space, .. } => format!("{}{space:?}", self.names.name(ty)).to_lowercase(),
+            _ => self.names.name(ty),
+        }
+    }
+
+    fn action(&self, action: &Action) -> String {
+        match action {
+            Action::Printf(format) => format!("printf {}", self.format(format)),
+            Action::Log { error: true, format } => format!("errorf {}", self.format(format)),
+            Action::Log { error: false, format } => format!("warnf {}", self.format(format)),
+            Action::System(format) => format!("system {}", self.format(format)),
+            Action::Cat(format) => format!("cat {}", self.format(format)),
+            Action::PrintValue(ty) => format!("print {}", self.ty(ty)),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// Texts quoted, conversions with their types.
+    fn format(&self, format: &Format) -> String {
+        let mut types = format.args.iter();
+        let mut all = Vec::new();
+        for piece in &format.pieces {
+            match piece {
+                Piece::Text(text) => all.push(format!("\"{}\"", text.escape_ascii())),
+                Piece::Arg(spec) => {
+                    let takes = 1 + usize::from(spec.width_arg) + usize::from(spec.precision_arg);
+                    let of: Vec<String> = types.by_ref().take(takes).map(|t| self.ty(t)).collect();
+                    all.push(format!("{:?}({})", spec.conv, of.join(", ")));
+                }
+            }
+        }
+        all.join(" ")
     }
 
     fn stmts(&mut self, stmts: &[Stmt], depth: usize) -> fmt::Result {

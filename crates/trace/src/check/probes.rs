@@ -209,7 +209,9 @@ impl<'a> Checker<'a> {
                 let args = (!group.fields.is_empty()).then(|| {
                     let fields = group.fields;
                     let name = format!("struct tracepoint:{category}:{name}");
-                    self.store.define(StructDef { name, size: 0, align: 8, fields })
+                    let end = |f: &Field| f.offset.saturating_add(self.store.types.size(&f.ty));
+                    let size = fields.iter().map(end).max().unwrap_or(0);
+                    self.store.define(StructDef { name, size, align: 8, fields })
                 });
                 (ProgType::Tracepoint, Context::Tracepoint { args })
             }
@@ -253,7 +255,7 @@ impl<'a> Checker<'a> {
             ErrorKind::NotFound => self.missing(point, format!("there is no {name}"), None),
             ErrorKind::Unsupported { feature, needs, instead } => {
                 let message =
-                    format!("cannot attach {name}: {feature} not available on this kernel");
+                    format!("cannot attach {name}: this machine does not offer {feature}");
                 let needs = if needs.is_empty() { String::new() } else { format!("needs {needs}") };
                 self.error(point.span, message).label(needs).help(instead.clone());
             }

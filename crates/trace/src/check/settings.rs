@@ -25,6 +25,10 @@ const NAMES: &[&str] = &[
     "on_stack_limit",
 ];
 
+/// Licences under which the kernel lets programs call all helpers (`license_is_gpl_compatible`).
+const LICENSES: &[&str] =
+    &["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+
 /// Settings that bpftrace has and that mean nothing here; they are taken without effect.
 const WITHOUT_EFFECT: &[&str] = &[
     "cache_user_symbols",
@@ -121,7 +125,10 @@ fn set(config: &mut Config, name: &str, value: &str) -> Result<(), &'static str>
         "print_maps_on_exit" => config.print_maps_on_exit = truth()?,
         "cpp_demangle" => config.cpp_demangle = truth()?,
         "lazy_symbolication" => config.lazy_symbolication = truth()?,
-        "license" => config.license = value.to_owned(),
+        "license" => {
+            let known = LICENSES.iter().find(|l| **l == value);
+            config.license = (*known.ok_or("GPL, GPL v2, GPL and additional rights, Dual BSD/GPL, Dual MIT/GPL or Dual MPL/GPL")?).to_owned();
+        }
         _ => {}
     }
     Ok(())

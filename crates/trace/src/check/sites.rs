@@ -245,7 +245,9 @@ impl Checker<'_> {
             }
         };
         if let Err(e) = self.host.target().require(Feature::Kprobe) {
-            self.error(point.span, format!("cannot attach {point}: {e}"));
+            let needs = e.item.config().map(|c| format!("needs {c}")).unwrap_or_default();
+            let message = format!("cannot attach {point}: this kernel does not offer {}", e.item);
+            self.error(point.span, message).label(needs).help(e.item.instead().unwrap_or_default());
             return Vec::new();
         }
         let title = |function: &str| match module {

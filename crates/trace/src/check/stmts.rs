@@ -28,6 +28,13 @@ impl Checker<'_> {
         }
         self.depth += 1;
         for stmt in stmts {
+            let ended = out.last().is_some_and(|s: &Stmt| {
+                matches!(s.kind, StmtKind::Return(_) | StmtKind::Break | StmtKind::Continue)
+            });
+            if ended {
+                self.warn(stmt.span, "this is never reached")
+                    .help("what stands before it ends the block");
+            }
             self.stmt(stmt, &mut out);
         }
         self.depth -= 1;
@@ -72,6 +79,11 @@ impl Checker<'_> {
     fn stmt(&mut self, stmt: &ast::Stmt, out: &mut Vec<Stmt>) {
         let span = stmt.span;
         let kind = match &stmt.kind {
+            // `_ = value`: the statement begins before its value, which nobody shall miss.
+            AstStmt::Expr(e) if span.start < e.span.start => {
+                let value = self.any(e);
+                StmtKind::Expr(value)
+            }
             AstStmt::Expr(e) => return self.effect(e, out),
             AstStmt::Let { name, ty, init } => {
                 let made = self.let_var(name, ty.as_ref(), init.as_ref(), span);
@@ -122,8 +134,14 @@ impl Checker<'_> {
             let cond = self.expr(cond);
             let cond = self.condition(cond);
             let (mut yes, mut no) = (Vec::new(), Vec::new());
+            if self.depth >= super::DEEPEST {
+                self.error(span, "this is nested too deeply");
+                return;
+            }
+            self.depth += 1;
             self.effect(then, &mut yes);
             self.effect(els, &mut no);
+            self.depth -= 1;
             out.push(Stmt { kind: StmtKind::If { cond, then: yes, els: no }, span });
             return;
         }
@@ -177,9 +195,7 @@ impl Checker<'_> {
         let space = self.default_space();
         let written = ty.and_then(|t| self.type_of(t, space));
         let value = init.map(|e| self.rhs(e));
-        if self.find_var(name).is_some() {
-            self.error(span, format!("{name} is declared already"))
-                .help("choose another name, or leave out `let`");
+        if self.shadows(name, span) {
             return None;
         }
         let var = self.declare(name, span);
@@ -194,6 +210,17 @@ impl Checker<'_> {
             Some(value) => self.set_var(var, value, span),
             None => Some(Stmt { kind: StmtKind::SetVar(var, None), span }),
         }
+    }
+
+    /// A name that is in use cannot be declared again, not even in an inner block.
+    fn shadows(&mut self, name: &str, span: Span) -> bool {
+        let Some(found) = self.find_var(name) else { return false };
+        let start = self.locals[found.0 as usize].key.1;
+        let first = Span { start, end: start + name.len() as u32 };
+        self.error(span, format!("{name} is declared already"))
+            .help("choose another name, or leave out `let`")
+            .also(first, "first here");
+        true
     }
 
     /// A new variable in the innermost scope.
@@ -298,6 +325,17 @@ impl Checker<'_> {
         {
             return self.aggregate(name, keys, function, args, value.span, span);
         }
+        if let (None, Ast::Block(block)) = (op, &value.kind)
+            && let Some(last) = block.value.as_deref()
+            && let Ast::Call { name: function, args, .. } = &last.kind
+            && aggregate::is_aggregation(function)
+        {
+            self.scopes.push(Vec::new());
+            let mut stmts = self.stmts(&block.stmts);
+            stmts.extend(self.aggregate(name, keys, function, args, last.span, span));
+            self.scopes.pop();
+            return Some(Stmt { kind: StmtKind::Block(stmts), span });
+        }
         let Some(op) = op else {
             let value = self.rhs(value);
             return self.assign_map(name, keys, value, span);
@@ -383,9 +421,7 @@ impl Checker<'_> {
             return None;
         }
         self.scopes.push(Vec::new());
-        if self.find_var(var).is_some() {
-            self.error(span, format!("{var} is declared already")).help("choose another name");
-        }
+        self.shadows(var, span);
         let local = self.declare(var, span);
         if let Some(value) = value.filter(|_| known) {
             let key = if keys.len() == 1 { keys[0].clone() } else { Type::Tuple(keys) };
@@ -414,9 +450,7 @@ impl Checker<'_> {
         let (first, last) = (self.widen(first), self.widen(last));
         let (start, end) = (self.coerce(first, &ty), self.coerce(last, &ty));
         self.scopes.push(Vec::new());
-        if self.find_var(var).is_some() {
-            self.error(span, format!("{var} is declared already")).help("choose another name");
-        }
+        self.shadows(var, span);
         let local = self.declare(var, span);
         self.fix_type(local, ty, span);
         let body = self.loop_body(body);

@@ -105,14 +105,14 @@ impl<'a> Store<'a> {
             }
             let id =
                 self.btf?.find(name, Kind::Enum).or_else(|| self.btf?.find(name, Kind::Enum64))?;
-            return Some(self.from_btf(id));
+            return Some(self.btf_type(id));
         }
         if let Some(id) = self.structs_by_name.get(&full) {
             return Some(Type::Struct(*id));
         }
         let kind = if kind == CTypeKind::Union { Kind::Union } else { Kind::Struct };
         let id = self.btf?.find(name, kind)?;
-        Some(self.from_btf(id))
+        Some(self.btf_type(id))
     }
 
     /// A type by a single name: of the language, of C, a typedef of the kernel.
@@ -130,12 +130,12 @@ impl<'a> Store<'a> {
         }
         c_int(name).or_else(|| {
             let id = self.btf?.find_typedef(name)?;
-            Some(self.from_btf(id))
+            Some(self.btf_type(id))
         })
     }
 
     /// A type of the kernel. What cannot be shown (floating point, too deep a nest) becomes bytes or nothing.
-    pub(super) fn from_btf(&mut self, id: TypeId) -> Type {
+    pub(super) fn btf_type(&mut self, id: TypeId) -> Type {
         self.convert(id, DEEPEST)
     }
 
@@ -217,7 +217,7 @@ impl<'a> Store<'a> {
         let fields = btf.fields(btf_id).unwrap_or_default();
         let mut converted = Vec::with_capacity(fields.len());
         for field in fields {
-            let ty = self.from_btf(field.type_id);
+            let ty = self.btf_type(field.type_id);
             let (mut offset, mut bits, mut ty) = (field.byte_offset(), None, ty);
             if let Some(width) = field.bitfield_size {
                 (ty, offset, bits) = self.bitfield(ty, field.bit_offset, width);

@@ -3,7 +3,7 @@
 use super::Checker;
 use super::names::nearest;
 use super::store::{keyword, with_space};
-use crate::syntax::ast::{CTypeKind, Item, TypeExpr, TypeExprKind};
+use crate::syntax::ast::{CTypeKind, Expr, ExprKind, Item, TypeExpr, TypeExprKind};
 use crate::types::{Space, Type};
 
 /// Names offered when a type is not known.
@@ -57,8 +57,27 @@ impl Checker<'_> {
                 let fields = fields.iter().map(|f| self.resolve_type(f, depth + 1));
                 Some(Type::Tuple(fields.collect::<Option<_>>()?))
             }
-            TypeExprKind::Typeof(e) => self.type_only(e),
+            TypeExprKind::Typeof(e) => self.typeof_expr(e),
         }
+    }
+
+    /// `typeof(@m)` of a map with keys is the type of its key.
+    fn typeof_expr(&mut self, e: &Expr) -> Option<Type> {
+        if let ExprKind::Map(name) = &e.kind {
+            let map = self.map_id(name);
+            let keys = self.map_state(map).keys.iter().flatten();
+            let mut keys: Vec<Type> = keys.map(|k| k.ty.clone()).collect();
+            match keys.len() {
+                0 => {}
+                1 => return keys.pop(),
+                _ => return Some(Type::Tuple(keys)),
+            }
+            if self.map_state(map).keys.is_none() {
+                self.undefined_map(name, e.span);
+                return None;
+            }
+        }
+        self.type_only(e)
     }
 
     fn array_type(&mut self, of: &TypeExpr, len: Option<u64>, depth: u32) -> Option<Type> {
