@@ -76,7 +76,9 @@ impl Part {
             Part::Byte(b) => *b == byte,
             Part::One => true,
             Part::Any => false,
-            Part::Set { negate, ranges } => ranges.iter().any(|(a, b)| (*a..=*b).contains(&byte)) != *negate,
+            Part::Set { negate, ranges } => {
+                ranges.iter().any(|(a, b)| (*a..=*b).contains(&byte)) != *negate
+            }
         }
     }
 }
@@ -133,6 +135,10 @@ mod tests {
     fn many_stars_do_not_take_for_ever() {
         let glob = Glob::new(&"a*".repeat(50));
         assert!(!glob.matches(&"a".repeat(49)));
-        assert!(!glob.matches(&format!("{}b", "ab".repeat(2000).trim_end_matches('b')).replace('a', "c")));
+        assert!(
+            !glob.matches(
+                &format!("{}b", "ab".repeat(2000).trim_end_matches('b')).replace('a', "c")
+            )
+        );
     }
 }

@@ -71,7 +71,8 @@ fn list_one(host: &dyn Host, search: &str, verbose: bool, found: &mut Found) -> 
         }
         match names(host, provider, &pattern, asked) {
             Ok(names) => {
-                let mut names: Vec<String> = names.into_iter().filter(|n| glob.matches(n)).collect();
+                let mut names: Vec<String> =
+                    names.into_iter().filter(|n| glob.matches(n)).collect();
                 names.sort_unstable();
                 names.dedup();
                 for name in names {
@@ -87,15 +88,30 @@ fn list_one(host: &dyn Host, search: &str, verbose: bool, found: &mut Found) -> 
 }
 
 /// All names of a provider.
-fn names(host: &dyn Host, provider: &str, pattern: &str, asked: bool) -> Result<Vec<String>, Error> {
+fn names(
+    host: &dyn Host,
+    provider: &str,
+    pattern: &str,
+    asked: bool,
+) -> Result<Vec<String>, Error> {
     Ok(match provider {
-        "tracepoint" => host.tracepoints()?.into_iter().map(|(c, n)| format!("tracepoint:{c}:{n}")).collect(),
-        "rawtracepoint" => host.raw_tracepoints()?.into_iter().map(|n| format!("rawtracepoint:{n}")).collect(),
+        "tracepoint" => {
+            host.tracepoints()?.into_iter().map(|(c, n)| format!("tracepoint:{c}:{n}")).collect()
+        }
+        "rawtracepoint" => {
+            host.raw_tracepoints()?.into_iter().map(|n| format!("rawtracepoint:{n}")).collect()
+        }
         "kprobe" | "kretprobe" => kernel_functions(host, provider, pattern)?,
         "uprobe" | "uretprobe" if asked => user_functions(host, provider, pattern)?,
-        "software" => skep_abi::perf::SOFTWARE.iter().map(|e| format!("software:{}:", e.name)).collect(),
-        "hardware" => skep_abi::perf::HARDWARE.iter().map(|e| format!("hardware:{}:", e.name)).collect(),
-        "interval" | "profile" => ["us", "ms", "s", "hz"].iter().map(|u| format!("{provider}:{u}:")).collect(),
+        "software" => {
+            skep_abi::perf::SOFTWARE.iter().map(|e| format!("software:{}:", e.name)).collect()
+        }
+        "hardware" => {
+            skep_abi::perf::HARDWARE.iter().map(|e| format!("hardware:{}:", e.name)).collect()
+        }
+        "interval" | "profile" => {
+            ["us", "ms", "s", "hz"].iter().map(|u| format!("{provider}:{u}:")).collect()
+        }
         _ => Vec::new(),
     })
 }
@@ -107,7 +123,11 @@ fn kernel_functions(host: &dyn Host, provider: &str, pattern: &str) -> Result<Ve
     let all = host.kernel_functions()?;
     Ok(all
         .into_iter()
-        .map(|(m, f)| if with_module { format!("{provider}:{m}:{f}") } else { format!("{provider}:{f}") })
+        .map(
+            |(m, f)| {
+                if with_module { format!("{provider}:{m}:{f}") } else { format!("{provider}:{f}") }
+            },
+        )
         .collect())
 }
 
@@ -118,7 +138,11 @@ fn user_functions(host: &dyn Host, provider: &str, pattern: &str) -> Result<Vec<
     for path in host.binaries(spec, None)? {
         for function in host.user_functions(&path)? {
             // The name is written with the path as it was asked for, so that the pattern matches it.
-            let shown = if spec.contains(['*', '?', '[']) { path.display().to_string() } else { spec.to_string() };
+            let shown = if spec.contains(['*', '?', '[']) {
+                path.display().to_string()
+            } else {
+                spec.to_string()
+            };
             all.push(format!("{provider}:{shown}:{}", function.name));
         }
     }
@@ -143,7 +167,9 @@ fn tracepoint_args(format: &str) -> Vec<String> {
         .lines()
         .filter_map(|l| l.trim_start().strip_prefix("field:"))
         .filter_map(|l| l.split(';').next())
-        .filter(|decl| !decl.rsplit([' ', '*']).next().is_some_and(|name| name.starts_with("common_")))
+        .filter(|decl| {
+            !decl.rsplit([' ', '*']).next().is_some_and(|name| name.starts_with("common_"))
+        })
         .map(str::to_string)
         .collect()
 }
