@@ -230,12 +230,18 @@ impl Runner {
         if !attached && !signals {
             return Ok(());
         }
-        let mut pace = Pace::new();
+        let (mut pace, mut exited_looks) = (Pace::new(), 0);
         while !self.ended(control) {
             self.run_signals(control.signals)?;
+            let exited = self.has_exited();
             let n = self.take(events, Handling::Show, BATCH, control.interrupt)?;
             self.sink.after_batch();
             self.report_losses(events);
+            // The event of `exit()` itself may have found no room. A record that is not finished yet may hide it for a moment.
+            exited_looks = if exited && n == 0 { exited_looks + 1 } else { 0 };
+            if exited_looks >= LOOKS_FOR_EXIT {
+                self.exit = Some(0);
+            }
             if self.ended(control) || (control.should_stop)() {
                 return Ok(());
             }
@@ -254,6 +260,13 @@ impl Runner {
 
     fn ended(&self, control: &Control<'_>) -> bool {
         self.exit.is_some() || !self.sink.is_open() || control.interrupt.load(Ordering::Relaxed)
+    }
+
+    /// Whether a program has called `exit()`.
+    fn has_exited(&self) -> bool {
+        let mut word = [0; 8];
+        let read = self.globals().map(|map| map.read_global(8 * globals::EXITED, &mut word));
+        matches!(read, Some(Ok(()))) && word != [0; 8]
     }
 
     fn set_wake(&self, on: bool) -> Result<(), Error> {
@@ -405,6 +418,8 @@ const SHORT: Duration = Duration::from_millis(2);
 const SHORTEST: Duration = Duration::from_micros(200);
 /// Events at one look that count as very many.
 const MANY: usize = 2000;
+/// Looks at an empty ring after which the event of `exit()` counts as lost.
+const LOOKS_FOR_EXIT: u32 = 5;
 /// Most events that are taken before signals and losses are looked at.
 const BATCH: usize = 1 << 16;
 /// The long sleep; signals and events end it early, the traced process's end may not.

@@ -94,6 +94,15 @@ fn exit_ends_at_once_with_its_code_and_drops_what_follows() {
 }
 
 #[test]
+fn exit_ends_the_session_even_if_its_event_was_lost() {
+    let mut script = Script::new();
+    script.interrupt_after = usize::MAX;
+    script.global(globals::EXITED, 1);
+    script.group(interval(), vec![]);
+    assert_eq!(script.run().code, Ok(0));
+}
+
+#[test]
 fn exit_in_begin_attaches_nothing() {
     let mut script = Script::new();
     script.plan.actions = vec![Action::Exit];
