@@ -38,7 +38,7 @@ impl Tool {
         let peer = std::env::var_os("BPFTRACE")
             .map_or_else(|| PathBuf::from("/usr/bin/bpftrace"), PathBuf::from);
         if peer.exists() {
-            tools.push(Tool { name: "bpftrace", path: peer, args: &[] });
+            tools.push(Tool { name: "bpftrace", path: peer, args: &["-B", "none"] });
         }
         tools
     }
@@ -162,6 +162,8 @@ impl Running {
 
     /// Interrupts it: time from start to attached, from the interrupt to its end, and peak memory in MB.
     pub(crate) fn stop(self) -> (Duration, Duration, f64) {
+        // Some tools lose an interrupt that comes while they are still setting up.
+        std::thread::sleep(Duration::from_millis(100));
         let start = Instant::now();
         // SAFETY: the child is ours and not reaped.
         unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) };
@@ -180,6 +182,15 @@ fn wait(mut child: Child) -> (bool, f64) {
         }
         text
     });
+    let pid = child.id() as i32;
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if waiting.recv_timeout(Duration::from_secs(20)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("a measured tool did not end within 20 s: killed");
+            // SAFETY: the child is ours; it is reaped only after `done` is dropped.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    });
     let mut status = 0;
     // SAFETY: all zero is a valid rusage; both outlive the call; the child is ours and not reaped.
     let usage = unsafe {
@@ -187,6 +198,8 @@ fn wait(mut child: Child) -> (bool, f64) {
         libc::wait4(child.id() as i32, &mut status, 0, &mut usage);
         usage
     };
+    drop(done);
+    guard.join().ok();
     let text = drain.join().unwrap_or_default();
     if status != 0 && !text.is_empty() {
         eprintln!("a measured tool said: {text}");
