@@ -28,6 +28,13 @@ impl Drop for BpfStats {
     }
 }
 
+/// Lets older tools lock the memory of their maps.
+pub(crate) fn unlimit_memlock() {
+    let none = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the structure outlives the call.
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &none) };
+}
+
 /// So many getppid(2).
 pub(crate) fn getppid(n: u32) {
     for _ in 0..n {

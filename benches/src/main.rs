@@ -17,6 +17,7 @@ use tool::{Tool, median};
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| c == name);
+    load::unlimit_memlock();
     let tools = Tool::find_all();
     println!(
         "{:<44} {:>12} {:>12} {:>12}  ",

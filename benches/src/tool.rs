@@ -185,7 +185,9 @@ fn wait(mut child: Child) -> (bool, f64) {
     let pid = child.id() as i32;
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     let guard = std::thread::spawn(move || {
-        if waiting.recv_timeout(Duration::from_secs(20)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if waiting.recv_timeout(Duration::from_secs(20))
+            == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+        {
             eprintln!("a measured tool did not end within 20 s: killed");
             // SAFETY: the child is ours; it is reaped only after `done` is dropped.
             unsafe { libc::kill(pid, libc::SIGKILL) };

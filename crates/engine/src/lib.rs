@@ -25,6 +25,10 @@ pub trait Loaded {
     fn map(&self, map: MapRef) -> Option<&dyn Map>;
     /// Attaches program number `program` to each of the places; the link holds them all. On an error nothing stays attached.
     fn attach(&self, program: usize, at: &Attach) -> Result<Box<dyn Link>, Error>;
+    /// Undoes many attachments at once, where an engine can do that faster than one after the other.
+    fn detach(&self, links: Vec<Box<dyn Link>>) {
+        drop(links);
+    }
     /// Runs a program once with `ctx` as its context; gives its return value.
     fn run_once(&self, program: usize, ctx: &[u8]) -> Result<u32, Error>;
     /// Opens the stream of records that programs write to a ring buffer or a perf event array.

@@ -26,13 +26,16 @@ impl Rejection {
             let info = program.lines.iter().take_while(|l| l.insn_off <= insn).last()?;
             Some(info.line).filter(|n| *n != 0)
         });
-        let excerpt = lines[lines.len().saturating_sub(EXCERPT)..].iter().map(|l| l.to_string()).collect();
+        let excerpt =
+            lines[lines.len().saturating_sub(EXCERPT)..].iter().map(|l| l.to_string()).collect();
         Rejection { insn, line, excerpt }
     }
 }
 
 fn is_statistics(line: &str) -> bool {
-    ["processed ", "verification time", "stack depth", "insns_total"].iter().any(|p| line.starts_with(p))
+    ["processed ", "verification time", "stack depth", "insns_total"]
+        .iter()
+        .any(|p| line.starts_with(p))
 }
 
 /// The number before `: (` of an instruction's line.

@@ -387,6 +387,10 @@ impl Loaded for KernelObject {
         Ok(Box::new(link))
     }
 
+    fn detach(&self, links: Vec<Box<dyn Link>>) {
+        attach::detach(links);
+    }
+
     fn run_once(&self, program: usize, ctx: &[u8]) -> Result<u32, Error> {
         let p = self.program(program)?;
         let context = format!("run program `{}` once", p.name);

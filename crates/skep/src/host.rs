@@ -25,7 +25,12 @@ pub(crate) struct LiveHost {
 impl LiveHost {
     pub(crate) fn new() -> Result<LiveHost, String> {
         let kernel = Kernel::new().map_err(|e| e.to_string())?;
-        Ok(LiveHost { kernel, btf: OnceCell::new(), kallsyms: OnceCell::new(), files: RefCell::default() })
+        Ok(LiveHost {
+            kernel,
+            btf: OnceCell::new(),
+            kallsyms: OnceCell::new(),
+            files: RefCell::default(),
+        })
     }
 
     fn elf(&self, path: &Path) -> Result<Rc<Elf>, Error> {
@@ -69,7 +74,10 @@ impl Host for LiveHost {
 
     fn kernel_functions(&self) -> Result<Vec<(String, String)>, Error> {
         let all = self.kernel.functions()?;
-        Ok(all.into_iter().map(|f| (f.module.unwrap_or_else(|| "vmlinux".into()), f.name)).collect())
+        Ok(all
+            .into_iter()
+            .map(|f| (f.module.unwrap_or_else(|| "vmlinux".into()), f.name))
+            .collect())
     }
 
     fn kernel_symbol(&self, name: &str) -> Option<u64> {
@@ -120,7 +128,11 @@ impl Host for LiveHost {
         use std::os::unix::fs::MetadataExt;
         // The id of a cgroup is the inode number of its directory (cgroup v2, kernfs).
         let meta = std::fs::metadata(path).map_err(|e| Error {
-            kind: if e.kind() == std::io::ErrorKind::NotFound { ErrorKind::NotFound } else { ErrorKind::Permission },
+            kind: if e.kind() == std::io::ErrorKind::NotFound {
+                ErrorKind::NotFound
+            } else {
+                ErrorKind::Permission
+            },
             context: format!("cgroup {path}"),
             errno: e.raw_os_error(),
         })?;
@@ -156,7 +168,11 @@ fn expand(pattern: &Path) -> Vec<PathBuf> {
 fn matching(dir: &Path, glob: &Glob) -> Vec<PathBuf> {
     let here = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let Ok(entries) = std::fs::read_dir(here) else { return Vec::new() };
-    entries.flatten().filter(|e| glob.matches(&e.file_name().to_string_lossy())).map(|e| dir.join(e.file_name())).collect()
+    entries
+        .flatten()
+        .filter(|e| glob.matches(&e.file_name().to_string_lossy()))
+        .map(|e| dir.join(e.file_name()))
+        .collect()
 }
 
 #[cfg(test)]

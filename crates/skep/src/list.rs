@@ -15,7 +15,9 @@ pub(crate) fn run(args: &ListArgs) -> Result<u8, String> {
         eprintln!("note: not listed: {note}");
     }
     match print(&found, args.format) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => return Err(format!("cannot write the list: {e}")),
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(format!("cannot write the list: {e}"));
+        }
         _ => {}
     }
     if found.probes.is_empty() && !search.is_empty() {
@@ -35,7 +37,8 @@ fn print(found: &Found, format: Format) -> io::Result<()> {
                 }
             }
             Format::Json => {
-                let object = serde_json::json!({ "type": "probe", "name": probe.name, "args": probe.args });
+                let object =
+                    serde_json::json!({ "type": "probe", "name": probe.name, "args": probe.args });
                 writeln!(out, "{object}")?;
             }
         }

@@ -55,7 +55,8 @@ fn error(message: &str) {
 }
 
 fn man(directory: &Path) -> Result<u8, String> {
-    let failed = |e: std::io::Error| format!("cannot write man pages to {}: {e}", directory.display());
+    let failed =
+        |e: std::io::Error| format!("cannot write man pages to {}: {e}", directory.display());
     std::fs::create_dir_all(directory).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), directory).map_err(failed)?;
     Ok(0)

@@ -75,17 +75,25 @@ fn list_probes(args: &TraceArgs) -> Result<u8, String> {
 
 fn read_source(args: &TraceArgs) -> Result<Source, String> {
     let (name, bytes, params) = match (&args.program, args.args.split_first()) {
-        (Some(program), _) => ("stdin".to_string(), program.clone().into_bytes(), args.args.clone()),
+        (Some(program), _) => {
+            ("stdin".to_string(), program.clone().into_bytes(), args.args.clone())
+        }
         (None, Some((file, params))) if file == "-" => {
             let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map_err(|e| format!("cannot read standard input: {e}"))?;
+            io::stdin()
+                .lock()
+                .read_to_end(&mut bytes)
+                .map_err(|e| format!("cannot read standard input: {e}"))?;
             ("stdin".to_string(), bytes, params.to_vec())
         }
         (None, Some((file, params))) => {
-            let bytes = std::fs::read(file).map_err(|e| format!("failed to open file '{file}': {}", reason(&e)))?;
+            let bytes = std::fs::read(file)
+                .map_err(|e| format!("failed to open file '{file}': {}", reason(&e)))?;
             (file.clone(), bytes, params.to_vec())
         }
-        (None, None) => return Err("no script: give a file, or a program with -e (see --help)".into()),
+        (None, None) => {
+            return Err("no script: give a file, or a program with -e (see --help)".into());
+        }
     };
     let mut text = decode_source(bytes).map_err(|e| format!("{name}: {e}"))?;
     if !args.include.is_empty() {
@@ -137,7 +145,9 @@ fn typed(
     };
     let (typed, diagnostics) = check(script, host, &options);
     report(&diagnostics, source, args)?;
-    typed.ok_or_else(|| "the script could not be checked, and no reason was given: a bug of skep".into())
+    typed.ok_or_else(|| {
+        "the script could not be checked, and no reason was given: a bug of skep".into()
+    })
 }
 
 fn compile(
@@ -156,7 +166,8 @@ fn compile(
         skep_codegen::optimize_module(&mut module);
         show(&format!("; after the passes\n{module}"))?;
     }
-    let object = skep_codegen::compile(&module, target).map_err(|e| format!("{}: {e}", source.name))?;
+    let object =
+        skep_codegen::compile(&module, target).map_err(|e| format!("{}: {e}", source.name))?;
     if wants(args, Stage::Bpf) {
         for program in &object.programs {
             show(&skep_codegen::listing(&object, program))?;
@@ -219,7 +230,9 @@ fn session(
         dry_run: args.dry_run,
     };
     let data: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(File::create(path).map_err(|e| format!("cannot write to {}: {e}", path.display()))?),
+        Some(path) => Box::new(
+            File::create(path).map_err(|e| format!("cannot write to {}: {e}", path.display()))?,
+        ),
         None => Box::new(io::stdout()),
     };
     let child = std::cell::RefCell::new(child);
@@ -233,7 +246,8 @@ fn session(
     };
     let mut ended = || {
         signals::poll();
-        child.borrow_mut().as_mut().is_some_and(|c| c.has_ended()) || args.pid.is_some_and(|p| !process_lives(p))
+        child.borrow_mut().as_mut().is_some_and(|c| c.has_ended())
+            || args.pid.is_some_and(|p| !process_lives(p))
     };
     let control = Control {
         interrupt: &signals::STOP,

@@ -53,7 +53,8 @@ fn parse(text: &str) -> Vec<Case> {
             cases.push(Case { head, command, stdout: Vec::new(), stderr: Vec::new(), status: 0 });
             continue;
         }
-        let starts_head = line.starts_with("# ") || (line.is_empty() && lines.peek().is_none_or(|l| l.starts_with("# ")));
+        let starts_head = line.starts_with("# ")
+            || (line.is_empty() && lines.peek().is_none_or(|l| l.starts_with("# ")));
         match cases.last_mut() {
             Some(case) if !starts_head && head.is_empty() => {
                 if let Some(text) = line.strip_prefix("! ") {
@@ -90,7 +91,9 @@ fn lines_match(patterns: &[String], lines: &[&str]) -> bool {
     match patterns.split_first() {
         None => lines.is_empty(),
         Some((p, rest)) if p == "..." => (0..=lines.len()).any(|n| lines_match(rest, &lines[n..])),
-        Some((p, rest)) => lines.split_first().is_some_and(|(l, more)| line_matches(p, l) && lines_match(rest, more)),
+        Some((p, rest)) => lines
+            .split_first()
+            .is_some_and(|(l, more)| line_matches(p, l) && lines_match(rest, more)),
     }
 }
 
@@ -174,8 +177,14 @@ fn check_file(name: &str, needs_kernel: bool) {
             case.stdout.iter().for_each(|l| writeln!(blessed, "{l}").unwrap());
             case.stderr.iter().for_each(|l| writeln!(blessed, "! {l}").unwrap());
         } else {
-            outcome.stdout.lines().for_each(|l| writeln!(blessed, "{}", l.replace('*', "\\*")).unwrap());
-            outcome.stderr.lines().for_each(|l| writeln!(blessed, "! {}", l.replace('*', "\\*")).unwrap());
+            outcome
+                .stdout
+                .lines()
+                .for_each(|l| writeln!(blessed, "{}", l.replace('*', "\\*")).unwrap());
+            outcome
+                .stderr
+                .lines()
+                .for_each(|l| writeln!(blessed, "! {}", l.replace('*', "\\*")).unwrap());
             let (out, err, status) = (&outcome.stdout, &outcome.stderr, outcome.status);
             let wanted = case.stdout.join("\n");
             writeln!(

@@ -7,18 +7,24 @@
 //! - The links wait outside the kernel's locks, so threads close them side by side: the waits become one. After that
 //!   no program runs any more.
 //! - The events wait with `event_mutex` held, which no number of threads can shorten. But an event whose program
-//!   has gone does nothing; so a child of a child process inherits the events, closes all else and exits: the kernel
-//!   closes them on its behalf while we go on, and our own exit does not wait.
+//!   has gone does nothing; so a child of a child process inherits the events, turns them off, and closes them one by one
+//!   while we go on. It takes its time: an attach that comes meanwhile, ours or another's, needs the same mutex, and
+//!   would wait 34 ms for each event of its own if the closes followed each other without a pause.
 #![allow(unsafe_code)] // clone(2), and close_range(2) in the child.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::pipe::PipeFlags;
+use skep_abi::perf::PERF_EVENT_IOC_DISABLE;
 
 use super::{Errno, Result, last_errno};
 
 /// Threads that close at the same time: enough to share a grace period, few enough to start in a millisecond or two.
 const MOST_THREADS: usize = 128;
+
+/// Before the first close in the background, and between them.
+const FIRST_PAUSE: libc::timespec = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+const PAUSE: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Closes all of them; returns when all are closed.
 pub(crate) fn close_side_by_side(mut fds: Vec<OwnedFd>) {
@@ -63,6 +69,7 @@ fn hand_to_grandchild(keep: &[u32], closed: BorrowedFd<'_>) -> Result<()> {
                     let _ = rustix::thread::set_name(c"skep-detach");
                     close_all_but(keep);
                     wait_for_end(closed);
+                    close_in_peace(keep);
                 }
                 libc::_exit(0)
             }
@@ -84,6 +91,29 @@ unsafe fn fork_quietly() -> libc::c_long {
 /// Waits until the pipe's other end is closed.
 fn wait_for_end(pipe: BorrowedFd<'_>) {
     while let Err(Errno::INTR) = rustix::io::read(pipe, &mut [0u8; 1]) {}
+}
+
+/// Turns the events off, then closes one after the other with pauses, beginning when whoever detached may have attached again.
+///
+/// # Safety
+///
+/// Only for the grandchild, which owns all of the descriptors and uses none of them any more.
+unsafe fn close_in_peace(fds: &[u32]) {
+    for &fd in fds {
+        // SAFETY: the request takes no pointer; a descriptor that is no event refuses it.
+        unsafe { libc::ioctl(fd as i32, PERF_EVENT_IOC_DISABLE, 0) };
+    }
+    pause(FIRST_PAUSE);
+    for &fd in fds {
+        // SAFETY: as the function's.
+        unsafe { libc::close(fd as i32) };
+        pause(PAUSE);
+    }
+}
+
+fn pause(time: libc::timespec) {
+    // SAFETY: the time outlives the call; what is left of it is not asked for.
+    unsafe { libc::nanosleep(&time, std::ptr::null_mut()) };
 }
 
 fn wait_for(child: libc::pid_t) -> Result<()> {

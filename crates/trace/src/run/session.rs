@@ -116,6 +116,7 @@ impl Runner {
         if self.options.dry_run {
             let links = self.attach(control.interrupt)?;
             self.attached(&links);
+            self.loaded.detach(links);
             return Ok(0);
         }
         self.run_groups(|run| matches!(run, RunKind::Begin))?;
@@ -130,7 +131,7 @@ impl Runner {
         if self.exit.is_some() {
             self.take_all(&mut events, Handling::Drop)?;
         }
-        drop(links);
+        self.loaded.detach(links);
         let rest = if self.exit.is_some() { Handling::Drop } else { Handling::Show };
         self.take_all(&mut events, rest)?;
         self.run_groups(|run| matches!(run, RunKind::End))?;
