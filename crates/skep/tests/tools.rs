@@ -59,3 +59,20 @@ fn every_tool_says_what_it_shows() {
         assert!(comment.contains(" *     "), "{name} shows no example");
     }
 }
+
+/// The support matrix cites code and tests: what it cites must be there.
+#[test]
+fn the_support_matrix_cites_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = std::fs::read_to_string(root.join("docs/language.md")).unwrap();
+    let matrix = text.split("## Support matrix").last().unwrap();
+    let cited = matrix.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> = cited
+        .filter(|c| c.contains('/') && [".rs", ".txt", ".bt"].iter().any(|e| c.ends_with(e)))
+        .collect();
+    assert!(paths.len() > 60, "the matrix is not where it was");
+    for path in paths {
+        let base = if path.starts_with("sessions/") { "crates/skep/tests" } else { "crates" };
+        assert!(root.join(base).join(path).is_file(), "docs/language.md cites {path}");
+    }
+}
