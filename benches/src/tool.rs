@@ -58,7 +58,10 @@ impl Tool {
     pub(crate) fn start_with(&self, script: &str, env: &[(&str, &str)]) -> Option<Running> {
         let start = Instant::now();
         let mut command = self.command(script);
-        command.env("__BPFTRACE_NOTIFY_PROBES_ATTACHED", "1").envs(env.iter().copied()).stdout(Stdio::piped());
+        command
+            .env("__BPFTRACE_NOTIFY_PROBES_ATTACHED", "1")
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().ok()?;
         let mut out = BufReader::new(child.stdout.take()?);
         let mut line = String::new();
@@ -94,10 +97,12 @@ impl Tool {
         let path = std::env::temp_dir().join(format!("skep-bench-{}", std::process::id()));
         let file = std::fs::File::create(&path).ok()?;
         let mut command = self.command(script);
-        let child = command.env("__BPFTRACE_NOTIFY_PROBES_ATTACHED", "1").stdout(file).spawn().ok()?;
+        let child =
+            command.env("__BPFTRACE_NOTIFY_PROBES_ATTACHED", "1").stdout(file).spawn().ok()?;
         let running = Running { child, attached: Duration::ZERO };
         let begun = Instant::now();
-        while !std::fs::read_to_string(&path).ok()?.lines().any(|l| self.is_sign(l)) {
+        while !String::from_utf8_lossy(&std::fs::read(&path).ok()?).lines().any(|l| self.is_sign(l))
+        {
             if begun.elapsed() > Duration::from_secs(5) {
                 return None;
             }
@@ -182,7 +187,9 @@ fn wait(mut child: Child) -> (bool, f64) {
     let guard = std::thread::spawn(move || {
         // An interrupt that came in a bad moment may be lost on older tools: ask again each second.
         for signal in [libc::SIGINT; 10].into_iter().chain([libc::SIGKILL]) {
-            if waiting.recv_timeout(Duration::from_secs(1)) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            if waiting.recv_timeout(Duration::from_secs(1))
+                != Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
                 return;
             }
             // SAFETY: the child is ours; it is reaped only after `done` is dropped.

@@ -172,7 +172,7 @@ fn check_file(name: &str, needs_kernel: bool) {
     for case in &cases {
         let outcome = run(&case.command, &dir);
         let ok = holds(case, &outcome);
-        write!(blessed, "{}$ {}\n", case.head, case.command).unwrap();
+        writeln!(blessed, "{}$ {}", case.head, case.command).unwrap();
         if ok {
             case.stdout.iter().for_each(|l| writeln!(blessed, "{l}").unwrap());
             case.stderr.iter().for_each(|l| writeln!(blessed, "! {l}").unwrap());
