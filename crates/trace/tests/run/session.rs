@@ -56,7 +56,7 @@ fn begin_comes_first_end_last_then_maps() {
     };
     let outcome = make().run();
     assert_eq!(outcome.data, "n 1\nn 2\nn 3\n\n\n@c: 7\n");
-    assert_eq!(outcome.talk, "Attaching 3 probes...\n");
+    assert_eq!(outcome.talk, "Attaching 3 probes...\nAttached 3 probes\n");
     assert_eq!(outcome.code, Ok(0));
     assert_eq!(outcome.log, ["run 2", "attach 1", "attached", "detach 1", "run 0"]);
     let outcome = json(make());
@@ -74,7 +74,7 @@ fn begin_comes_first_end_last_then_maps() {
 fn one_probe_is_not_plural_and_quiet_says_nothing() {
     let mut script = Script::new();
     script.group(interval(), vec![]);
-    assert_eq!(script.run().talk, "Attaching 1 probe...\n");
+    assert_eq!(script.run().talk, "Attaching 1 probe...\nAttached 1 probe\n");
     let mut script = Script::new();
     script.group(interval(), vec![]);
     script.options.quiet = true;
@@ -278,8 +278,9 @@ fn logs_go_to_talk_in_text_and_to_data_in_json() {
         script.group(interval(), vec![bare(0)]);
         script
     };
-    assert_eq!(log(true).run().talk, "Attaching 1 probe...\nERROR: bad \"x\"\n");
-    assert_eq!(log(false).run().talk, "Attaching 1 probe...\nWARNING: bad \"x\"\n");
+    let start = "Attaching 1 probe...\nAttached 1 probe\n";
+    assert_eq!(log(true).run().talk, format!("{start}ERROR: bad \"x\"\n"));
+    assert_eq!(log(false).run().talk, format!("{start}WARNING: bad \"x\"\n"));
     let data = json(log(true)).data;
     assert!(data.ends_with("{\"type\": \"errorf\", \"msg\": \"bad \\\"x\\\"\\n\"}\n"), "{data}");
 }
@@ -341,7 +342,7 @@ fn a_reader_that_went_away_ends_the_session_quietly() {
     script.group(interval(), vec![event(0, 1)]);
     let outcome = script.run();
     assert_eq!(outcome.code, Ok(0));
-    assert_eq!(outcome.talk, "Attaching 1 probe...\n");
+    assert_eq!(outcome.talk, "Attaching 1 probe...\nAttached 1 probe\n");
     assert_eq!(outcome.log, ["attach 0", "attached", "detach 0"]);
 }
 
