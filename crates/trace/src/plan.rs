@@ -214,7 +214,7 @@ pub struct Spec {
     pub precision_arg: bool,
     /// Conversion.
     pub conv: Conv,
-    /// Bits that a length modifier (`hh`, `h`, `l`...) cuts the number to; 64 without one.
+    /// Bits that the length modifier (`hh`, `h`, `l`...) cuts the number to; without one those of C's `int`, 32.
     pub bits: u8,
 }
 

@@ -29,7 +29,7 @@ impl Checker<'_> {
                 ExprKind::Select { .. } => Expr { ty: to.clone(), ..e },
                 _ => e,
             },
-            (Type::Buf { .. }, Type::Buf { .. }) => Expr { ty: to.clone(), ..e },
+            (Type::Buf { max }, Type::Buf { .. }) => grown_buf(e.clone(), *max, to),
             (Type::Tuple(_), Type::Tuple(fields)) => {
                 let fields: Vec<(usize, Type)> = fields.iter().cloned().enumerate().collect();
                 self.rebuild(e, &fields, to.clone())
@@ -223,6 +223,24 @@ impl Checker<'_> {
             _ => e,
         }
     }
+}
+
+/// Bytes in a place with room for more: they stay as many as they were.
+fn grown_buf(e: Expr, max: u32, to: &Type) -> Expr {
+    let span = e.span;
+    let kind = match e.kind {
+        ExprKind::Call(Call::Buf { ptr, len: None }) => {
+            let len = Some(Box::new(int(max.into(), Type::U64, span)));
+            ExprKind::Call(Call::Buf { ptr, len })
+        }
+        ExprKind::Select { cond, then, els } => ExprKind::Select {
+            cond,
+            then: Box::new(grown_buf(*then, max, to)),
+            els: Box::new(grown_buf(*els, max, to)),
+        },
+        kind => kind,
+    };
+    Expr { kind, ty: to.clone(), span }
 }
 
 /// Types of the elements of a tuple or record.

@@ -71,6 +71,11 @@ impl Checker<'_> {
     ) -> Expr {
         let cond = self.expr(cond);
         let cond = self.condition(cond);
+        match literal(&cond) {
+            Some(0) => return self.block_value(els, els.span),
+            Some(_) => return self.block_value(then, then.span),
+            None => {}
+        }
         let then = self.block_value(then, then.span);
         let els = self.block_value(els, els.span);
         self.select(cond, then, els, span)
@@ -174,12 +179,15 @@ impl Checker<'_> {
     fn if_stmt(&mut self, cond: &ast::Expr, then: &Block, els: Option<&Block>) -> StmtKind {
         let cond = self.expr(cond);
         let cond = self.condition(cond);
-        let then = self.block(then);
-        let els = els.map(|b| self.block(b)).unwrap_or_default();
+        // What is known now to be left out need not even make sense: it may be for another kernel.
         match literal(&cond) {
-            Some(0) => StmtKind::Block(els),
-            Some(_) => StmtKind::Block(then),
-            None => StmtKind::If { cond, then, els },
+            Some(0) => StmtKind::Block(els.map(|b| self.block(b)).unwrap_or_default()),
+            Some(_) => StmtKind::Block(self.block(then)),
+            None => {
+                let then = self.block(then);
+                let els = els.map(|b| self.block(b)).unwrap_or_default();
+                StmtKind::If { cond, then, els }
+            }
         }
     }
 

@@ -88,7 +88,8 @@ impl Cx<'_> {
         self.header(record, action);
         self.store64(record.plus(EVENT_HEADER), v);
         let size = self.int(EVENT_HEADER as i64 + 8);
-        self.send(record, size, false);
+        // User space must look at the process while it lives.
+        self.send(record, size, true);
         self.release(mark);
     }
 

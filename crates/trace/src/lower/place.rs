@@ -106,8 +106,8 @@ impl Cx<'_> {
         let v = self.read_int(at, unit, false);
         let up = 64i64.saturating_sub(shift as i64 + width as i64).max(0);
         let v = self.f.b.bin_imm(BinOp::Shl, v, up);
-        let op = if self.is_signed(&field.ty) { BinOp::Ashr } else { BinOp::Lshr };
-        self.f.b.bin_imm(op, v, 64 - width.clamp(1, 64) as i64)
+        // As upstream shows them: a bitfield has no sign, whatever its type.
+        self.f.b.bin_imm(BinOp::Lshr, v, 64 - width.clamp(1, 64) as i64)
     }
 
     /// An element that is not scalar, or whose index is known to be inside; outside lie zeroes.
