@@ -131,6 +131,10 @@ pub enum Action {
     Log {
         /// Error instead of warning.
         error: bool,
+        /// Where the script says so: `file:line:from-to`; written by the lowering, from `span`.
+        place: String,
+        /// The call.
+        span: crate::syntax::ast::Span,
         /// Format.
         format: Format,
     },

@@ -90,7 +90,7 @@ impl Checker<'_> {
         self.temporaries += 1;
         // Variables of the script have their declaration's place, which is never this large.
         let key = (self.unit, u32::MAX - self.temporaries, format!("$_{}", self.temporaries));
-        let state = super::Inferred { ty, flexible: false, fixed: true, span };
+        let state = super::Inferred { ty, fixed: true, span, ..super::Inferred::default() };
         self.vars.insert(key.clone(), state);
         self.locals.push(super::Local { name: key.2.clone(), key });
         VarId(self.locals.len() as u32 - 1)
