@@ -40,7 +40,7 @@ use skep_object::{Map, MapRef};
 
 use crate::config::Config;
 use crate::hir::Hir;
-use crate::plan::{Action, MapInfo, Plan, SystemMaps};
+use crate::plan::{Action, MapInfo, Plan, RunKind, SystemMaps};
 use crate::syntax::ast::Span;
 use crate::types::Types;
 
@@ -61,6 +61,10 @@ pub fn lower(
     let mut maps = Vec::new();
     maps::create_all(plan, target, &mut maps);
     let has_exit = plan.actions.iter().any(|a| matches!(a, Action::Exit));
+    let mut by_hand = hir.programs.iter().zip(&plan.groups);
+    let has_loop = by_hand.any(|(program, group)| {
+        matches!(group.run, RunKind::Begin | RunKind::End) && walk::has_loop(&program.body)
+    });
     let Plan { types, config, groups, maps: infos, actions, system, .. } = plan;
     let license = config.license.clone();
     let mut cx = Cx {
@@ -74,6 +78,7 @@ pub fn lower(
         maps,
         lines: Lines::new(source),
         has_exit,
+        has_loop,
         scratch: None,
         scratch_end: 0,
         zeros: None,
@@ -112,6 +117,8 @@ struct Cx<'a> {
     lines: Lines,
     /// The script calls `exit()` somewhere.
     has_exit: bool,
+    /// `begin` or `end` has a loop.
+    has_loop: bool,
     /// Scratch memory of all programs, and how much of it is given away.
     scratch: Option<MapRef>,
     scratch_end: u32,
