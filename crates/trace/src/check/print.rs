@@ -36,7 +36,7 @@ impl<'a> Printer<'a> {
                 RunKind::Begin => "begin".to_owned(),
                 RunKind::End => "end".to_owned(),
                 RunKind::Signal(n) => format!("signal {n}"),
-                RunKind::Attach(_) => group.names.join(", "),
+                RunKind::Interval(_) | RunKind::Attach(_) => group.names.join(", "),
             };
             writeln!(self.out, "{} {} ({run}) {:?}", program.kind, program.name, program.probe)?;
             for var in &program.vars {
@@ -67,8 +67,8 @@ impl<'a> Printer<'a> {
     fn action(&self, action: &Action) -> String {
         match action {
             Action::Printf(format) => format!("printf {}", self.format(format)),
-            Action::Log { error: true, format } => format!("errorf {}", self.format(format)),
-            Action::Log { error: false, format } => format!("warnf {}", self.format(format)),
+            Action::Log { error: true, format, .. } => format!("errorf {}", self.format(format)),
+            Action::Log { error: false, format, .. } => format!("warnf {}", self.format(format)),
             Action::System(format) => format!("system {}", self.format(format)),
             Action::Cat(format) => format!("cat {}", self.format(format)),
             Action::PrintValue(ty) => format!("print {}", self.ty(ty)),
