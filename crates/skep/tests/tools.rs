@@ -1,4 +1,4 @@
-//! Every ready script of `tools/` is compiled, loaded and attached on the live kernel, so that none of them rots.
+//! Every ready script of `tools/` and `examples/` is compiled, loaded and attached on the live kernel, so that none of them rots.
 //!
 //! Without the right to load BPF programs this is skipped, unless SKEP_TEST_KERNEL=1.
 
@@ -16,8 +16,9 @@ fn skep(args: &[&str]) -> Output {
 }
 
 fn tools() -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools");
-    let files = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let files = ["tools", "examples"].map(|d| std::fs::read_dir(root.join(d)).unwrap());
+    let files = files.into_iter().flatten().map(|e| e.unwrap().path());
     let mut tools: Vec<_> = files.filter(|p| p.extension().is_some_and(|e| e == "bt")).collect();
     tools.sort();
     tools
