@@ -56,9 +56,9 @@ macro_rules! features {
 features! {
     // Hooks.
     /// Programs on kernel functions, entry and return.
-    Kprobe "kprobes" (4, 1) Some("CONFIG_KPROBE_EVENTS"), Some("use a tracepoint, or fentry and fexit where the kernel has BTF");
+    Kprobe "kprobes" (4, 1) Some("CONFIG_KPROBES and CONFIG_KPROBE_EVENTS"), Some("use a tracepoint or a rawtracepoint near it (`skep list '*NAME*'` shows which there are)");
     /// The `kprobe` PMU: kprobes opened by perf_event_open alone.
-    KprobePmu "kprobes through perf_event_open" (4, 17) Some("CONFIG_KPROBE_EVENTS"), Some("create the probe in tracefs (kprobe_events)");
+    KprobePmu "kprobes through perf_event_open" (4, 17) Some("CONFIG_KPROBES and CONFIG_KPROBE_EVENTS"), Some("create the probe in tracefs (kprobe_events)");
     /// Many kernel functions in one link.
     KprobeMulti "kprobe_multi links" (5, 18) Some("CONFIG_FPROBE"), Some("attach one kprobe for each function");
     /// One program at the entry and the return of many functions.

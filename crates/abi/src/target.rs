@@ -255,8 +255,8 @@ mod tests {
             (
                 linux("6.18.44").without(Feature::Kprobe),
                 Feature::Kprobe.into(),
-                "this Linux 6.18.44 does not offer kprobes; that needs a kernel built with CONFIG_KPROBE_EVENTS; \
-                 use a tracepoint, or fentry and fexit where the kernel has BTF",
+                "this Linux 6.18.44 does not offer kprobes; that needs a kernel built with CONFIG_KPROBES and CONFIG_KPROBE_EVENTS; \
+                 use a tracepoint or a rawtracepoint near it (`skep list '*NAME*'` shows which there are)",
             ),
             (
                 Target::nothing(),

@@ -131,6 +131,10 @@ pub enum Action {
     Log {
         /// Error instead of warning.
         error: bool,
+        /// Where the script says so: `file:line:from-to`; written by the lowering, from `span`.
+        place: String,
+        /// The call.
+        span: crate::syntax::ast::Span,
         /// Format.
         format: Format,
     },
@@ -216,7 +220,7 @@ pub struct Spec {
     pub precision_arg: bool,
     /// Conversion.
     pub conv: Conv,
-    /// Bits that a length modifier (`hh`, `h`, `l`...) cuts the number to; 64 without one.
+    /// Bits that the length modifier (`hh`, `h`, `l`...) cuts the number to; without one those of C's `int`, 32.
     pub bits: u8,
 }
 

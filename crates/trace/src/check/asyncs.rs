@@ -49,7 +49,9 @@ impl Checker<'_> {
         };
         let action = match name {
             "printf" => Action::Printf(format),
-            "errorf" | "warnf" => Action::Log { error: name == "errorf", format },
+            "errorf" | "warnf" => {
+                Action::Log { error: name == "errorf", place: String::new(), span, format }
+            }
             "system" => Action::System(format),
             _ => Action::Cat(format),
         };

@@ -29,7 +29,7 @@ impl Checker<'_> {
                 ExprKind::Select { .. } => Expr { ty: to.clone(), ..e },
                 _ => e,
             },
-            (Type::Buf { .. }, Type::Buf { .. }) => Expr { ty: to.clone(), ..e },
+            (Type::Buf { max }, Type::Buf { .. }) => grown_buf(e.clone(), *max, to),
             (Type::Tuple(_), Type::Tuple(fields)) => {
                 let fields: Vec<(usize, Type)> = fields.iter().cloned().enumerate().collect();
                 self.rebuild(e, &fields, to.clone())
@@ -90,7 +90,7 @@ impl Checker<'_> {
         self.temporaries += 1;
         // Variables of the script have their declaration's place, which is never this large.
         let key = (self.unit, u32::MAX - self.temporaries, format!("$_{}", self.temporaries));
-        let state = super::Inferred { ty, flexible: false, fixed: true, span };
+        let state = super::Inferred { ty, fixed: true, span, ..super::Inferred::default() };
         self.vars.insert(key.clone(), state);
         self.locals.push(super::Local { name: key.2.clone(), key });
         VarId(self.locals.len() as u32 - 1)
@@ -223,6 +223,24 @@ impl Checker<'_> {
             _ => e,
         }
     }
+}
+
+/// Bytes in a place with room for more: they stay as many as they were.
+fn grown_buf(e: Expr, max: u32, to: &Type) -> Expr {
+    let span = e.span;
+    let kind = match e.kind {
+        ExprKind::Call(Call::Buf { ptr, len: None }) => {
+            let len = Some(Box::new(int(max.into(), Type::U64, span)));
+            ExprKind::Call(Call::Buf { ptr, len })
+        }
+        ExprKind::Select { cond, then, els } => ExprKind::Select {
+            cond,
+            then: Box::new(grown_buf(*then, max, to)),
+            els: Box::new(grown_buf(*els, max, to)),
+        },
+        kind => kind,
+    };
+    Expr { kind, ty: to.clone(), span }
 }
 
 /// Types of the elements of a tuple or record.

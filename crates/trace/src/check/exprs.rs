@@ -1,6 +1,7 @@
 //! Expressions.
 
 use super::convert::{cast_to, element_types, space_of_place};
+use super::infer::smallest;
 use super::names::nearest;
 use super::store::{Define, with_space};
 use super::{Checker, Context, int, is_unknown, literal, unknown};
@@ -47,22 +48,16 @@ impl Checker<'_> {
             Ast::Map(name) => self.map_read(name, &[], span),
             Ast::MapElem { map, keys } => self.map_read(map, keys, span),
             Ast::Call { name, name_span, args } => self.call(name, *name_span, args, span),
-            Ast::SizeofType(ty) => match self.type_of(ty, Space::Unknown) {
-                Some(ty) => self.size_literal(&ty, span),
-                None => unknown(span),
-            },
-            // A literal alone is of the smallest type that holds it.
-            Ast::SizeofExpr(inner) if matches!(inner.kind, Ast::Int { .. }) => {
-                let value = self.expr(inner);
-                let bits = [8u8, 16, 32].into_iter().find(|bits| {
-                    literal(&value).is_some_and(|v| super::infer::fits(v, *bits, true))
-                });
-                int(i64::from(bits.unwrap_or(64) / 8), Type::U64, span)
+            Ast::SizeofType(ty) => {
+                if let Some(size) = self.sizeof_name(ty, span) {
+                    return size;
+                }
+                match self.type_of(ty, Space::Unknown) {
+                    Some(ty) => self.size_literal(&ty, span),
+                    None => unknown(span),
+                }
             }
-            Ast::SizeofExpr(inner) => match self.type_only(inner) {
-                Some(ty) => self.size_literal(&ty, span),
-                None => unknown(span),
-            },
+            Ast::SizeofExpr(inner) => self.sizeof_expr(inner, span),
             Ast::Offsetof(ty, path) => self.offsetof(ty, path, span),
             Ast::Cast { ty, expr } => self.cast_expr(ty, expr, span),
             Ast::Field { expr, name, name_span, .. } => self.field(expr, name, *name_span, span),
@@ -71,7 +66,13 @@ impl Checker<'_> {
             Ast::Binary { .. } => self.binary_spine(e),
             Ast::Ternary { cond, then, els } => self.ternary(cond, then.as_deref(), els, span),
             Ast::Tuple(elems) => {
-                let elems: Vec<Expr> = elems.iter().map(|e| self.expr(e)).collect();
+                let elems: Vec<Expr> = elems
+                    .iter()
+                    .map(|e| {
+                        let value = self.expr(e);
+                        if matches!(e.kind, Ast::Cast { .. }) { value } else { narrowed(value) }
+                    })
+                    .collect();
                 if elems.iter().any(is_unknown) {
                     return unknown(span);
                 }
@@ -82,6 +83,38 @@ impl Checker<'_> {
             Ast::Block(block) => self.block_value(block, span),
             Ast::If { cond, then, els } => self.if_value(cond, then, els, span),
             Ast::Error => unknown(span),
+        }
+    }
+
+    /// `sizeof(NAME)` of a constant, which is written as a type would be.
+    fn sizeof_name(&mut self, ty: &ast::TypeExpr, span: Span) -> Option<Expr> {
+        let ast::TypeExprKind::Name(name) = &ty.kind else { return None };
+        if super::store::c_int(name).is_some() {
+            return None;
+        }
+        let ty = match self.store.enumerators.get(name) {
+            Some((_, id)) => Type::Enum(*id),
+            None => self.store.btf_enumerator(name)?.1,
+        };
+        Some(self.size_literal(&ty, span))
+    }
+
+    fn sizeof_expr(&mut self, inner: &ast::Expr, span: Span) -> Expr {
+        let actions = self.actions.len();
+        let value = self.expr(inner);
+        self.actions.truncate(actions);
+        if is_unknown(&value) {
+            return unknown(span);
+        }
+        // A plain number, and a variable that only ever holds such, count as the smallest type that holds them.
+        let bits = match value.kind {
+            ExprKind::Int(n) if matches!(inner.kind, Ast::Int { .. }) => smallest(n),
+            ExprKind::Var(id) => self.vars[&self.locals[id.0 as usize].key].literal_bits,
+            _ => 0,
+        };
+        match bits {
+            0 => self.size_literal(&value.ty, span),
+            bits => int(i64::from(bits / 8), Type::U64, span),
         }
     }
 
@@ -581,6 +614,16 @@ impl Checker<'_> {
         }
         let ty = Type::ptr(value.ty.clone(), space_of_place(&value));
         Expr { kind: ExprKind::AddrOf(Box::new(value)), ty, span }
+    }
+}
+
+/// A plain number as the smallest type that holds it: what it takes in a tuple.
+fn narrowed(e: Expr) -> Expr {
+    match e.kind {
+        ExprKind::Int(n) if e.ty == Type::I64 => {
+            Expr { ty: Type::Int { bits: smallest(n), signed: true }, ..e }
+        }
+        _ => e,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Format strings of printf, taken apart and compared with their arguments.
 
 use super::Checker;
-use crate::hir::Expr;
+use crate::hir::{Builtin, Expr, ExprKind};
 use crate::plan::{Conv, Format, Piece, Spec};
 use crate::syntax::ast::Span;
 use crate::types::Type;
@@ -37,7 +37,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Piece>, String> {
 
 /// What follows a `%`.
 fn conversion(text: &[u8]) -> Result<(Spec, &[u8]), String> {
-    let mut spec = Spec { bits: 64, ..Spec::default() };
+    let mut spec = Spec::default();
     let mut at = text;
     while let Some((&c, tail)) = at.split_first() {
         match c {
@@ -83,6 +83,9 @@ fn conversion(text: &[u8]) -> Result<(Spec, &[u8]), String> {
     for (name, conv) in conversions {
         if let Some(tail) = at.strip_prefix(name) {
             spec.conv = conv;
+            if spec.bits == 0 {
+                spec.bits = plain_bits(conv);
+            }
             return Ok((spec, tail));
         }
     }
@@ -90,6 +93,14 @@ fn conversion(text: &[u8]) -> Result<(Spec, &[u8]), String> {
         Some(c) => format!("there is no conversion `%{c}`"),
         None => "a `%` stands at the end of the format".to_owned(),
     })
+}
+
+/// Bits that a conversion without a length modifier shows: those of C's `int`.
+fn plain_bits(conv: Conv) -> u8 {
+    match conv {
+        Conv::Signed | Conv::Unsigned | Conv::Hex | Conv::HexUpper | Conv::Octal => 32,
+        _ => 64,
+    }
 }
 
 /// A number or `*`.
@@ -133,7 +144,7 @@ impl Checker<'_> {
         for spec in specs {
             wanted.extend((spec.width_arg).then_some(None));
             wanted.extend((spec.precision_arg).then_some(None));
-            wanted.push(Some(spec.conv));
+            wanted.push(Some((spec.conv, spec.bits)));
         }
         if wanted.len() != args.len() {
             let (n, m) = (wanted.len(), args.len());
@@ -147,10 +158,34 @@ impl Checker<'_> {
         }
         let mut good = true;
         for (conv, arg) in wanted.iter().zip(args) {
-            good &= self.argument(*conv, arg);
+            good &= self.argument(conv.map(|c| c.0), arg);
+            if let Some((conv, bits)) = *conv {
+                self.told_width(conv, bits, arg);
+            }
         }
         let args = args.iter().map(|a| a.ty.clone()).collect();
         good.then_some(Format { pieces, args })
+    }
+
+    /// Clocks and addresses never fit 32 bits: showing their low half is not what anybody wants.
+    fn told_width(&mut self, conv: Conv, bits: u8, arg: &Expr) {
+        let what = match arg.kind {
+            ExprKind::Builtin(Builtin::Nsecs(_)) => "nsecs",
+            ExprKind::Builtin(Builtin::Elapsed) => "elapsed",
+            ExprKind::Builtin(Builtin::Curtask) => "curtask",
+            _ => return,
+        };
+        if bits < 64 {
+            let letter = match conv {
+                Conv::Signed => 'd',
+                Conv::Hex => 'x',
+                Conv::HexUpper => 'X',
+                Conv::Octal => 'o',
+                _ => 'u',
+            };
+            self.warn(arg.span, format!("only the low {bits} bits of `{what}` are shown"))
+                .help(format!("write `%ll{letter}` for all of it"));
+        }
     }
 
     /// Whether an argument goes with its conversion; without one it is a width.
@@ -196,6 +231,14 @@ mod tests {
     #[test]
     fn formats_are_taken_apart() {
         let spec = |conv| Spec { conv, bits: 64, ..Spec::default() };
+        check(
+            "%d %lx",
+            &[
+                Piece::Arg(Spec { bits: 32, ..spec(Conv::Signed) }),
+                Piece::Text(b" ".to_vec()),
+                Piece::Arg(spec(Conv::Hex)),
+            ],
+        );
         let text = |t: &str| Piece::Text(t.as_bytes().to_vec());
         check("", &[]);
         check("100%%\n", &[text("100%\n")]);
@@ -215,7 +258,7 @@ mod tests {
             "%*.*s",
             &[Piece::Arg(Spec { width_arg: true, precision_arg: true, ..spec(Conv::Str) })],
         );
-        check("%.3d", &[Piece::Arg(Spec { precision: Some(3), ..spec(Conv::Signed) })]);
+        check("%.3ld", &[Piece::Arg(Spec { precision: Some(3), ..spec(Conv::Signed) })]);
     }
 
     #[test]

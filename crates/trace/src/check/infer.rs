@@ -13,6 +13,8 @@ pub(super) struct Inferred {
     pub ty: Type,
     /// Only plain integer literals so far, none of them negative: any integer type will do.
     pub flexible: bool,
+    /// Bits of the smallest integer that holds all values, while they are plain literals; 0 once one is not.
+    pub literal_bits: u8,
     /// A written type: it does not grow.
     pub fixed: bool,
     /// Where it was learned first.
@@ -51,9 +53,14 @@ impl Inferred {
         }
         if self.ty == Type::None {
             self.flexible = matches!(lit, Lit::Int(value) if value >= 0);
+            self.literal_bits = literal_bits(lit);
             (self.ty, self.span) = (ty.clone(), span);
             return true;
         }
+        self.literal_bits = match (self.literal_bits, literal_bits(lit)) {
+            (0, _) | (_, 0) => 0,
+            (a, b) => a.max(b),
+        };
         if let (Lit::Int(value), Type::Int { bits, signed }) = (lit, &self.ty) {
             // A negative one has a sign to keep.
             self.flexible &= value >= 0;
@@ -93,6 +100,18 @@ fn fits_fixed(to: &Type, from: &Type) -> bool {
         (Type::Enum(_), Type::Int { .. }) => true,
         (Type::Str { max }, Type::Str { max: other }) => other <= max,
         _ => join(to, from, 0).is_some_and(|joined| joined == *to),
+    }
+}
+
+/// Bits of the smallest signed integer that holds the number.
+pub(super) fn smallest(value: i64) -> u8 {
+    [8, 16, 32].into_iter().find(|bits| fits(value, *bits, true)).unwrap_or(64)
+}
+
+fn literal_bits(lit: Lit) -> u8 {
+    match lit {
+        Lit::Int(value) => smallest(value),
+        Lit::No => 0,
     }
 }
 

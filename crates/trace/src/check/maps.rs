@@ -143,7 +143,14 @@ impl Checker<'_> {
 
     fn split_tuple(&mut self, tuple: Expr) -> Vec<Expr> {
         if let ExprKind::Tuple(elems) = tuple.kind {
-            return elems;
+            // As keys, plain numbers take whatever type the others have.
+            let widen = |e: Expr| match e.kind {
+                ExprKind::Int(_) if matches!(e.ty, Type::Int { signed: true, .. }) => {
+                    Expr { ty: Type::I64, ..e }
+                }
+                _ => e,
+            };
+            return elems.into_iter().map(widen).collect();
         }
         let span = tuple.span;
         let types = element_types(&tuple.ty);

@@ -378,6 +378,11 @@ impl Checker<'_> {
             };
         };
         let cond = self.condition(first);
+        match literal(&cond) {
+            Some(0) => return self.expr(els),
+            Some(_) => return self.expr(then),
+            None => {}
+        }
         let (then, els) = (self.expr(then), self.expr(els));
         self.select(cond, then, els, span)
     }

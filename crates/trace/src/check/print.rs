@@ -67,8 +67,8 @@ impl<'a> Printer<'a> {
     fn action(&self, action: &Action) -> String {
         match action {
             Action::Printf(format) => format!("printf {}", self.format(format)),
-            Action::Log { error: true, format } => format!("errorf {}", self.format(format)),
-            Action::Log { error: false, format } => format!("warnf {}", self.format(format)),
+            Action::Log { error: true, format, .. } => format!("errorf {}", self.format(format)),
+            Action::Log { error: false, format, .. } => format!("warnf {}", self.format(format)),
             Action::System(format) => format!("system {}", self.format(format)),
             Action::Cat(format) => format!("cat {}", self.format(format)),
             Action::PrintValue(ty) => format!("print {}", self.ty(ty)),

@@ -1,6 +1,7 @@
 //! Statements and scopes.
 
 use super::convert::lit_of;
+use super::infer::Lit;
 use super::{Checker, Inferred, Local, aggregate, is_unknown, literal, unknown};
 use crate::hir::{Call, Expr, ExprKind, Stmt, StmtKind, VarId};
 use crate::syntax::ast::{self, BinaryOp, Block, ExprKind as Ast, Span, StmtKind as AstStmt};
@@ -71,6 +72,11 @@ impl Checker<'_> {
     ) -> Expr {
         let cond = self.expr(cond);
         let cond = self.condition(cond);
+        match literal(&cond) {
+            Some(0) => return self.block_value(els, els.span),
+            Some(_) => return self.block_value(then, then.span),
+            None => {}
+        }
         let then = self.block_value(then, then.span);
         let els = self.block_value(els, els.span);
         self.select(cond, then, els, span)
@@ -174,12 +180,15 @@ impl Checker<'_> {
     fn if_stmt(&mut self, cond: &ast::Expr, then: &Block, els: Option<&Block>) -> StmtKind {
         let cond = self.expr(cond);
         let cond = self.condition(cond);
-        let then = self.block(then);
-        let els = els.map(|b| self.block(b)).unwrap_or_default();
+        // What is known now to be left out need not even make sense: it may be for another kernel.
         match literal(&cond) {
-            Some(0) => StmtKind::Block(els),
-            Some(_) => StmtKind::Block(then),
-            None => StmtKind::If { cond, then, els },
+            Some(0) => StmtKind::Block(els.map(|b| self.block(b)).unwrap_or_default()),
+            Some(_) => StmtKind::Block(self.block(then)),
+            None => {
+                let then = self.block(then);
+                let els = els.map(|b| self.block(b)).unwrap_or_default();
+                StmtKind::If { cond, then, els }
+            }
         }
     }
 
@@ -203,11 +212,14 @@ impl Checker<'_> {
             self.store.fill_deep(&ty);
             let key = self.locals[var.0 as usize].key.clone();
             if let Some(state) = self.vars.get_mut(&key) {
-                *state = Inferred { ty, flexible: false, fixed: true, span };
+                *state = Inferred { ty, fixed: true, span, ..Inferred::default() };
             }
         }
         match value {
-            Some(value) => self.set_var(var, value, span),
+            Some(value) => {
+                let lit = written_lit(init, &value);
+                self.set_var(var, value, lit, span)
+            }
             None => Some(Stmt { kind: StmtKind::SetVar(var, None), span }),
         }
     }
@@ -235,13 +247,13 @@ impl Checker<'_> {
         id
     }
 
-    fn set_var(&mut self, var: VarId, value: Expr, span: Span) -> Option<Stmt> {
+    fn set_var(&mut self, var: VarId, value: Expr, lit: Lit, span: Span) -> Option<Stmt> {
         let key = self.locals[var.0 as usize].key.clone();
         if is_unknown(&value) {
             return None;
         }
         self.store.fill_deep(&value.ty);
-        if !self.join_var(&key, &value.ty, lit_of(&value), value.span) {
+        if !self.join_var(&key, &value.ty, lit, value.span) {
             return None;
         }
         let ty = self.vars[&key].ty.clone();
@@ -294,12 +306,18 @@ impl Checker<'_> {
         value: &ast::Expr,
         span: Span,
     ) -> Option<Stmt> {
-        let value = match op {
-            None => self.rhs(value),
+        let (value, lit) = match op {
+            None => {
+                let new = self.rhs(value);
+                let lit = written_lit(Some(value), &new);
+                (new, lit)
+            }
             Some(op) => {
                 let old = self.expr(target);
                 let new = self.rhs(value);
-                self.binary(op, old, new, span)
+                let new = self.binary(op, old, new, span);
+                let lit = lit_of(&new);
+                (new, lit)
             }
         };
         let var = match self.find_var(name) {
@@ -308,7 +326,7 @@ impl Checker<'_> {
             None if op.is_some() => return None,
             None => self.declare(name, target.span),
         };
-        self.set_var(var, value, span)
+        self.set_var(var, value, lit, span)
     }
 
     fn assign_to_map(
@@ -376,7 +394,7 @@ impl Checker<'_> {
         if let Some(op) = op {
             value = self.binary(op, place.clone(), value, span);
         }
-        let mut state = Inferred { ty: place.ty.clone(), flexible: false, fixed: true, span };
+        let mut state = Inferred { ty: place.ty.clone(), fixed: true, span, ..Inferred::default() };
         if !is_unknown(&value) && !state.join(&value.ty, lit_of(&value), span) {
             let (from, to) = (self.type_name(&value.ty), self.type_name(&place.ty));
             self.error(value.span, format!("a value of type {from} does not fit {to}"));
@@ -465,7 +483,7 @@ impl Checker<'_> {
         if state.ty != ty {
             self.changed = Some((span, key.2.clone()));
             if let Some(state) = self.vars.get_mut(&key) {
-                *state = Inferred { ty, flexible: false, fixed: true, span };
+                *state = Inferred { ty, fixed: true, span, ..Inferred::default() };
             }
         }
     }
@@ -491,6 +509,14 @@ impl Checker<'_> {
             );
         }
         found
+    }
+}
+
+/// Whether a value is a plain literal that takes any type: a cast says which one is meant.
+fn written_lit(written: Option<&ast::Expr>, value: &Expr) -> Lit {
+    match written.map(|e| &e.kind) {
+        Some(Ast::Cast { .. }) => Lit::No,
+        _ => lit_of(value),
     }
 }
 

@@ -3,13 +3,13 @@
 //! A value is this CPU's own, so plain loads and stores do. Programs of one CPU that interrupt each other may lose a count; the kernel
 //! keeps tracing programs of the same kind from doing so.
 
-use skep_abi::Helper;
 use skep_codegen::ir::{BinOp, Cond, Value};
 
 use super::Cx;
 use super::memory::Place;
-use crate::hir::{Expr, MapId};
-use crate::types::{Agg, TseriesOp};
+use crate::hir::{Builtin, Expr, MapId};
+use crate::syntax::ast::Span;
+use crate::types::{Agg, Clock, TseriesOp, Type};
 
 impl Cx<'_> {
     /// A statement such as `@x[key] = sum(value)`.
@@ -40,7 +40,9 @@ impl Cx<'_> {
             Agg::Hist { bits } => (Some(self.hist_bucket(v, bits)), None),
             Agg::Lhist { min, max, step } => (Some(self.lhist_bucket(v, min, max, step)), None),
             Agg::Tseries { interval, count, .. } => {
-                let now = self.call(Helper::KTIME_GET_BOOT_NS, &[]);
+                // Intervals are counted from 1970, so that those of a second begin with a second.
+                let now =
+                    self.builtin(Builtin::Nsecs(Clock::Realtime), &Type::U64, Span::default());
                 let epoch = self.f.b.bin_imm(BinOp::Udiv, now, interval.max(1) as i64);
                 let bucket = self.f.b.bin_imm(BinOp::Urem, epoch, count.max(1) as i64);
                 (Some(bucket), Some((now, epoch)))

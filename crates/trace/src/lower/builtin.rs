@@ -91,7 +91,8 @@ impl Cx<'_> {
 
     /// Address of the function that the probe is in.
     pub(super) fn func_address(&mut self) -> Value {
-        let by_helper = self.p.kind == ProgType::Kprobe && !self.p.user;
+        // At the return of a user function the registers show the caller already.
+        let by_helper = self.p.kind == ProgType::Kprobe && (!self.p.user || self.p.ret);
         if by_helper && self.target.has(Helper::GET_FUNC_IP) {
             let ctx = self.f.ctx;
             return self.call(Helper::GET_FUNC_IP, &[ctx]);

@@ -9,7 +9,10 @@ use super::memory::{Base, Place};
 use super::read::What;
 use super::strings::as_memory;
 use crate::hir::{Call, Expr, ExprKind};
-use crate::plan::{Action, ActionId, EVENT_HEADER, event_layout, globals, is_variable};
+use crate::plan::{
+    Action, ActionId, EVENT_HEADER, Format, Piece, event_layout, globals, is_variable,
+};
+use crate::syntax::ast::Span;
 use crate::types::{Space, Type};
 
 /// Where the variable part ends so far: known, or in a register.
@@ -88,6 +91,27 @@ impl Cx<'_> {
         self.header(record, action);
         self.store64(record.plus(EVENT_HEADER), v);
         let size = self.int(EVENT_HEADER as i64 + 8);
+        // User space must look at the process while it lives.
+        self.send(record, size, true);
+        self.release(mark);
+    }
+
+    /// Warns at run time, with the place in the script.
+    pub(super) fn tell(&mut self, span: Span, message: &str) {
+        let place = self.lines.place(self.source_name, span);
+        let same = |a: &Action| {
+            matches!(a, Action::Log { place: p, format, .. }
+                if *p == place && format.pieces == [Piece::Text(message.into())])
+        };
+        let at = self.actions.iter().position(same).unwrap_or_else(|| {
+            let format = Format { pieces: vec![Piece::Text(message.into())], args: Vec::new() };
+            self.actions.push(Action::Log { error: false, place, span, format });
+            self.actions.len() - 1
+        });
+        let mark = self.mark();
+        let record = self.alloc(EVENT_HEADER);
+        self.header(record, ActionId(at as u32));
+        let size = self.int(EVENT_HEADER as i64);
         self.send(record, size, false);
         self.release(mark);
     }

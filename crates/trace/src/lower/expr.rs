@@ -9,9 +9,12 @@ use super::Cx;
 use super::memory::Place;
 use super::walk;
 use crate::hir::{Arith, Call, CmpOp, Expr, ExprKind, VarId};
+use crate::syntax::ast::Span;
 use crate::types::Type;
 
 use super::program::Home;
+
+const DIVIDED_BY_ZERO: &str = "Divide or modulo by 0 detected. 1 is taken as the result.";
 
 impl Cx<'_> {
     /// The value of a scalar expression; of one without a value, 0, after its effect.
@@ -36,9 +39,14 @@ impl Cx<'_> {
             }
             ExprKind::VarAdd { var, delta, post } => self.add_var(*var, *delta, *post),
             ExprKind::Binary(op, a, b) => {
+                let divisor = b;
                 let a = self.scalar(a);
                 let b = self.scalar(b);
-                let v = self.f.b.bin(bin_op(*op), a, b);
+                let v = if divides(*op) && !matches!(divisor.kind, ExprKind::Int(1..)) {
+                    self.divide(bin_op(*op), a, b, e.span)
+                } else {
+                    self.f.b.bin(bin_op(*op), a, b)
+                };
                 self.extend(v, &e.ty)
             }
             ExprKind::Compare { op, signed, left, right } => {
@@ -118,6 +126,20 @@ impl Cx<'_> {
             | Call::Ntop { .. }
             | Call::Macaddr(_) => self.int(0),
         }
+    }
+
+    /// A division or remainder by what may be 0: that gives 1, and is told.
+    fn divide(&mut self, op: BinOp, a: Value, b: Value, span: Span) -> Value {
+        let (some, none) = (self.f.b.block(), self.f.b.block());
+        self.f.b.branch_nonzero(b, some, none);
+        let v = self.either(
+            (some, |cx| Some(cx.f.b.bin(op, a, b))),
+            (none, |cx| {
+                cx.tell(span, DIVIDED_BY_ZERO);
+                Some(cx.int(1))
+            }),
+        );
+        v.unwrap_or(b)
     }
 
     /// What a scalar variable holds.
@@ -216,6 +238,10 @@ impl Cx<'_> {
     pub(super) fn assigns(&self, e: &Expr) -> bool {
         walk::assigned_by(e).iter().any(|v| matches!(self.p.vars[v.0 as usize].1, Home::Ssa))
     }
+}
+
+fn divides(op: Arith) -> bool {
+    matches!(op, Arith::Udiv | Arith::Sdiv | Arith::Urem | Arith::Srem)
 }
 
 fn bin_op(op: Arith) -> BinOp {

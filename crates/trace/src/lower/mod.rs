@@ -65,7 +65,13 @@ pub fn lower(
     let has_loop = by_hand.any(|(program, group)| {
         matches!(group.run, RunKind::Begin | RunKind::End) && walk::has_loop(&program.body)
     });
+    let lines = Lines::new(source);
     let Plan { types, config, groups, maps: infos, actions, system, .. } = plan;
+    for action in actions.iter_mut() {
+        if let Action::Log { place, span, .. } = action {
+            *place = lines.place(source_name, *span);
+        }
+    }
     let license = config.license.clone();
     let mut cx = Cx {
         types,
@@ -76,7 +82,8 @@ pub fn lower(
         actions,
         system,
         maps,
-        lines: Lines::new(source),
+        source_name,
+        lines,
         has_exit,
         has_loop,
         scratch: None,
@@ -114,6 +121,7 @@ struct Cx<'a> {
     actions: &'a mut Vec<Action>,
     system: &'a mut SystemMaps,
     maps: Vec<Map>,
+    source_name: &'a str,
     lines: Lines,
     /// The script calls `exit()` somewhere.
     has_exit: bool,
@@ -178,6 +186,16 @@ impl Lines {
         }
         let line = self.0.partition_point(|&start| start <= span.start).max(1);
         Loc { line: line as u32, col: span.start - self.0[line - 1] + 1 }
+    }
+
+    /// `file:line:from-to` as messages of the running script have it; `file:from-to` over several lines.
+    fn place(&self, file: &str, span: Span) -> String {
+        let start = self.loc(span);
+        let last = self.loc(Span { start: span.end.saturating_sub(1), ..span });
+        if last.line > start.line {
+            return format!("{file}:{}-{}", start.line, last.line);
+        }
+        format!("{file}:{}:{}-{}", start.line, start.col, last.col + 1)
     }
 }
 

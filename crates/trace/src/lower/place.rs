@@ -8,6 +8,8 @@ use super::program::Home;
 use crate::hir::{Expr, ExprKind, VarId, space_of};
 use crate::types::{Field, Space, Type};
 
+const OUT_OF_BOUNDS: &str = "Array access out of bounds. 0 is taken as the element.";
+
 impl Cx<'_> {
     /// Where a value that is not scalar lies. What is computed is put into a temporary.
     pub(super) fn place(&mut self, e: &Expr) -> Place {
@@ -106,8 +108,8 @@ impl Cx<'_> {
         let v = self.read_int(at, unit, false);
         let up = 64i64.saturating_sub(shift as i64 + width as i64).max(0);
         let v = self.f.b.bin_imm(BinOp::Shl, v, up);
-        let op = if self.is_signed(&field.ty) { BinOp::Ashr } else { BinOp::Lshr };
-        self.f.b.bin_imm(op, v, 64 - width.clamp(1, 64) as i64)
+        // As upstream shows them: a bitfield has no sign, whatever its type.
+        self.f.b.bin_imm(BinOp::Lshr, v, 64 - width.clamp(1, 64) as i64)
     }
 
     /// An element that is not scalar, or whose index is known to be inside; outside lie zeroes.
@@ -155,6 +157,7 @@ impl Cx<'_> {
                 Some(cx.addr(at))
             }),
             (beyond, |cx| {
+                cx.tell(index.span, OUT_OF_BOUNDS);
                 let zeroes = cx.zeroes(size);
                 Some(cx.addr(zeroes))
             }),
@@ -176,7 +179,10 @@ impl Cx<'_> {
                 let at = cx.offset(base, i, size);
                 Some(cx.scalar_at(at, elem))
             }),
-            (beyond, |cx| Some(cx.int(0))),
+            (beyond, |cx| {
+                cx.tell(index.span, OUT_OF_BOUNDS);
+                Some(cx.int(0))
+            }),
         );
         v.unwrap_or(i)
     }

@@ -22,6 +22,8 @@ pub(super) struct Prog {
     pub(super) probe: ProbeName,
     /// It is attached to user functions.
     pub(super) user: bool,
+    /// To the return of user functions.
+    pub(super) ret: bool,
     pub(super) vars: Vec<(Type, Home)>,
     pub(super) funcs: Vec<Function>,
     pub(super) scratch: Scratch,
@@ -39,6 +41,7 @@ impl Default for Prog {
             kind: ProgType::Tracepoint,
             probe: ProbeName::Fixed(0),
             user: false,
+            ret: false,
             vars: Vec::new(),
             funcs: Vec::new(),
             scratch: Scratch::default(),
@@ -65,6 +68,7 @@ impl Cx<'_> {
     pub(super) fn program(&mut self, program: &hir::Program, run: &RunKind) -> Program {
         self.p = Prog { kind: program.kind, probe: program.probe, ..Prog::default() };
         self.p.user = matches!(run, RunKind::Attach(Attach::Uprobes { .. }));
+        self.p.ret = matches!(run, RunKind::Attach(Attach::Uprobes { ret: true, .. }));
         self.f = Frame::new(&program.name, 1, program.vars.len());
         self.p.funcs.push(Function::default());
         self.place_vars(program);

@@ -45,7 +45,15 @@ impl Cx<'_> {
     pub(super) fn string_from(&mut self, dst: Place, src: Place, max: u32) {
         self.zero(dst, max);
         let size = self.int(max as i64);
-        self.read_call(What::Str, dst, size, as_memory(src));
+        let src = as_memory(src);
+        let got = self.read_call(What::Str, dst, size, src);
+        // An array may be full, without a zero; the helper has put one in place of the last character.
+        let full = self.f.b.icmp(Cond::Eq, got, size);
+        self.aside(full, false, |cx| {
+            let last = dst.plus(max as i64 - 1);
+            let one = cx.int(1);
+            cx.read_call(What::Bytes, last, one, src.plus(max as i64 - 1));
+        });
     }
 
     /// The smaller of a run-time length and `max`.

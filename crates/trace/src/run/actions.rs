@@ -100,10 +100,10 @@ impl Runner {
                 self.sink.put("printf", &text);
                 self.scratch = text;
             }
-            Action::Log { error, .. } => {
-                let error = *error;
+            Action::Log { error, place, .. } => {
+                let (error, place) = (*error, place.clone());
                 let text = self.text(id, record)?;
-                self.sink.log(error, &text);
+                self.sink.log(error, &place, &text);
                 self.scratch = text;
             }
             Action::System(_) => {

@@ -151,8 +151,8 @@ impl Sink {
         self.say(&format!("ERROR: {text}"));
     }
 
-    /// A message of `errorf` or `warnf`.
-    pub fn log(&mut self, error: bool, text: &[u8]) {
+    /// A message of `errorf` or `warnf`, or of the program itself, at a place of the script.
+    pub fn log(&mut self, error: bool, place: &str, text: &[u8]) {
         if self.is_json() {
             let kind = if error { "errorf" } else { "warnf" };
             self.buf.extend_from_slice(format!("{{\"type\": \"{kind}\", \"msg\": ").as_bytes());
@@ -161,7 +161,11 @@ impl Sink {
             return;
         }
         self.after_batch();
-        let mut line = if error { b"ERROR: ".to_vec() } else { b"WARNING: ".to_vec() };
+        let mut line = place.as_bytes().to_vec();
+        if !place.is_empty() {
+            line.extend_from_slice(b": ");
+        }
+        line.extend_from_slice(if error { b"ERROR: " } else { b"WARNING: " });
         line.extend_from_slice(text.strip_suffix(b"\n").unwrap_or(text));
         line.push(b'\n');
         let _ = self.talk.write_all(&line).and_then(|()| self.talk.flush());

@@ -117,16 +117,19 @@ impl Runner {
         };
         self.announce();
         if self.options.dry_run {
-            let links = self.attach(control.interrupt)?;
-            self.attached(&links);
+            let (links, missing) = self.attach(control.interrupt)?;
+            self.attached(missing);
             self.loaded.detach(links);
             return Ok(0);
         }
         self.run_groups(&mut events, |run| matches!(run, RunKind::Begin))?;
         self.sink.after_batch();
         self.exit = self.exit.or(self.exited());
-        let links = if self.exit.is_none() { self.attach(control.interrupt)? } else { Vec::new() };
-        self.attached(&links);
+        let (links, missing) = match self.exit {
+            None => self.attach(control.interrupt)?,
+            Some(_) => Default::default(),
+        };
+        self.attached(missing);
         if self.exit.is_none() && !self.ended(&control) {
             (control.on_attached)()?;
             self.poll(&mut events, !links.is_empty(), &mut control)?;
@@ -165,11 +168,9 @@ impl Runner {
     }
 
     /// Says that everything is attached, to those who read JSON or wait for it.
-    fn attached(&mut self, links: &[Box<dyn Link>]) {
+    fn attached(&mut self, missing: usize) {
         if !self.options.quiet {
-            let once = |run: &RunKind| !matches!(run, RunKind::Attach(_));
-            let others = self.plan.groups.iter().filter(|g| once(&g.run)).count();
-            let n = links.iter().map(|l| l.count()).sum::<usize>() + others;
+            let n = self.plan.probe_count.saturating_sub(missing);
             if self.sink.is_json() {
                 self.sink.counted("attached_probes", "probes", n as u64);
             } else {
@@ -218,18 +219,21 @@ impl Runner {
         Timers::start(self.loaded.clone(), &timers)
     }
 
-    fn attach(&mut self, interrupt: &AtomicBool) -> Result<Vec<Box<dyn Link>>, Error> {
+    /// Attaches everything; gives the links, and how many places could not be had where the script allows that.
+    fn attach(&mut self, interrupt: &AtomicBool) -> Result<(Vec<Box<dyn Link>>, usize), Error> {
         let mut links = Vec::new();
+        let mut missing = 0;
         let mut wanted = 0;
         for (program, group) in self.plan.groups.iter().enumerate() {
             let RunKind::Attach(at) = &group.run else { continue };
             if interrupt.load(Ordering::Relaxed) {
-                return Ok(links);
+                return Ok((links, missing));
             }
             wanted += 1;
             match self.loaded.attach(program, at) {
                 Ok(link) => links.push(link),
                 Err(error) => {
+                    missing += group.names.len();
                     let error = named(error, &group.names);
                     match self.plan.config.missing_probes {
                         MissingProbes::Error => return Err(error),
@@ -246,7 +250,7 @@ impl Runner {
                 errno: None,
             });
         }
-        Ok(links)
+        Ok((links, missing))
     }
 
     /// Handles events until something ends the session.

@@ -96,7 +96,7 @@ fn script(random: &mut Random) -> Script {
     script.plan.actions = vec![
         Action::Printf(some),
         Action::Printf(format.clone()),
-        Action::Log { error: true, format },
+        Action::Log { error: true, place: String::new(), span: Default::default(), format },
         Action::Join { separator: ",".into() },
         Action::SeenPid,
         Action::PrintMapElem { map: MapId(0), div: 3 },

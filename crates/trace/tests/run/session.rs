@@ -306,7 +306,8 @@ fn logs_go_to_talk_in_text_and_to_data_in_json() {
     let log = |error| {
         let mut script = Script::new();
         let format = Format { pieces: vec![Piece::Text(b"bad \"x\"\n".into())], args: vec![] };
-        script.plan.actions = vec![Action::Log { error, format }];
+        script.plan.actions =
+            vec![Action::Log { error, place: String::new(), span: Default::default(), format }];
         script.group(interval(), vec![bare(0)]);
         script
     };
