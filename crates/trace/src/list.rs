@@ -90,7 +90,9 @@ fn list_one(host: &dyn Host, search: &str, verbose: bool, found: &mut Found) -> 
 /// Why a provider was left out, in a line.
 fn why(provider: &str, error: &Error) -> String {
     match &error.kind {
-        ErrorKind::Unsupported { needs, .. } => format!("{provider}: this kernel has none (needs {needs})"),
+        ErrorKind::Unsupported { needs, .. } => {
+            format!("{provider}: this kernel has none (needs {needs})")
+        }
         _ => format!("{provider}: {error}"),
     }
 }
