@@ -83,7 +83,7 @@ fn hello(tools: &[Tool]) {
         12.0,
         "ms",
         false,
-        &each(&|t| median(|| t.start(attached, &[]).map(|r| ms(r.stop().0)))),
+        &each(&|t| median(|| t.start(attached).map(|r| ms(r.stop().0)))),
     );
     row(
         "hello world: start to exit",
@@ -115,13 +115,13 @@ BEGIN { printf(\"ready\\n\"); }";
 
 fn attach(tools: &[Tool]) {
     let ten: Vec<_> =
-        tools.iter().map(|t| median(|| t.start(TEN, &[]).map(|r| ms(r.stop().0)))).collect();
+        tools.iter().map(|t| median(|| t.start(TEN).map(|r| ms(r.stop().0)))).collect();
     row("ten probes: start to attached", 30.0, "ms", false, &ten);
     let all =
         "tracepoint:syscalls:sys_enter_* { @[probe] = count(); } BEGIN { printf(\"ready\\n\"); }";
-    let ours = median(|| tools[0].start(all, &[]).map(|r| ms(r.stop().0)));
+    let ours = median(|| tools[0].start(all).map(|r| ms(r.stop().0)));
     row("tracepoint:syscalls:sys_enter_*: attached", 300.0, "ms", false, &[ours]);
-    let gone = median(|| tools[0].start(all, &[]).map(|r| ms(r.stop().1)));
+    let gone = median(|| tools[0].start(all).map(|r| ms(r.stop().1)));
     row("tracepoint:syscalls:sys_enter_*: detached", 300.0, "ms", false, &[gone]);
 }
 
@@ -159,7 +159,7 @@ fn cost(tools: &[Tool]) {
             .iter()
             .map(|t| {
                 median(|| {
-                    let running = t.start(&script, &["-o", "/dev/null"])?;
+                    let running = t.start(&script)?;
                     work(200_000);
                     let cost = running.cost();
                     running.stop();
@@ -173,9 +173,12 @@ fn cost(tools: &[Tool]) {
 }
 
 fn throughput(tools: &[Tool]) {
-    let script = "tracepoint:syscalls:sys_enter_openat { printf(\"%s %s\\n\", comm, str(args->filename)); } BEGIN { printf(\"ready\\n\"); }";
+    let pid = std::process::id();
+    let script = format!(
+        "tracepoint:syscalls:sys_enter_openat /pid == {pid}/ {{ printf(\"%s %s\\n\", comm, str(args->filename)); }} BEGIN {{ printf(\"ready\\n\"); }}"
+    );
     let figures: Vec<_> =
-        tools.iter().map(|t| load::best_rate(|rate| t.lossless(script, rate))).collect();
+        tools.iter().map(|t| load::best_rate(|rate| t.lossless(&script, rate))).collect();
     row("printf lines a second without loss", 1_000_000.0, "/s", true, &figures);
 }
 
@@ -190,7 +193,6 @@ fn map(tools: &[Tool]) {
     let measure = |t: &Tool, script: &str| {
         let running = t.start_with(
             script,
-            &["-o", "/dev/null"],
             &[("BPFTRACE_MAP_KEYS_MAX", "120000"), ("BPFTRACE_MAX_MAP_KEYS", "120000")],
         )?;
         load::close_each(1_000_000..1_100_000);

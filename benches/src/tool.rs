@@ -50,49 +50,38 @@ impl Tool {
     }
 
     /// Starts a script that prints a line in BEGIN; gives it back once all its probes are attached.
-    pub(crate) fn start(&self, script: &str, args: &[&str]) -> Option<Running> {
-        self.start_with(script, args, &[])
+    pub(crate) fn start(&self, script: &str) -> Option<Running> {
+        self.start_with(script, &[])
     }
 
     /// The same with environment variables.
-    pub(crate) fn start_with(
-        &self,
-        script: &str,
-        args: &[&str],
-        env: &[(&str, &str)],
-    ) -> Option<Running> {
-        // With -o the line goes to a file: the note that all is attached comes on standard output (ours), else the processes' own sign is
-        // that the file descriptors of its programs are there and its main thread sleeps.
+    pub(crate) fn start_with(&self, script: &str, env: &[(&str, &str)]) -> Option<Running> {
         let start = Instant::now();
         let mut command = self.command(script);
-        command.args(args).env("__BPFTRACE_NOTIFY_PROBES_ATTACHED", "1").stdout(Stdio::piped());
-        for (name, value) in env {
-            command.env(name, value);
-        }
+        command
+            .env("__BPFTRACE_NOTIFY_PROBES_ATTACHED", "1")
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().ok()?;
         let mut out = BufReader::new(child.stdout.take()?);
         let mut line = String::new();
-        if self.name == "skep" {
-            while !line.contains("__BPFTRACE_NOTIFY_PROBES_ATTACHED") {
-                line.clear();
-                if out.read_line(&mut line).ok()? == 0 {
-                    return fail(child);
-                }
+        while !self.is_sign(&line) {
+            line.clear();
+            if out.read_line(&mut line).ok()? == 0 {
+                return fail(child);
             }
-        } else if args.is_empty() {
-            while !line.starts_with("hello") && !line.starts_with("ready") {
-                line.clear();
-                if out.read_line(&mut line).ok()? == 0 {
-                    return fail(child);
-                }
-            }
-            // BEGIN runs before the others are attached: the rest is on the safe side for this tool.
-        } else {
-            std::thread::sleep(Duration::from_millis(1200));
         }
         let attached = start.elapsed();
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
         Some(Running { child, attached })
+    }
+
+    /// Whether a line says that the tool is attached: ours tells; of others we know no more than that BEGIN ran, just before the rest is attached.
+    fn is_sign(&self, line: &str) -> bool {
+        match self.name {
+            "skep" => line.starts_with("__BPFTRACE_NOTIFY_PROBES_ATTACHED"),
+            _ => line.starts_with("hello") || line.starts_with("ready"),
+        }
     }
 
     /// Runs a script to its end: time and peak memory in MB.
@@ -106,10 +95,22 @@ impl Tool {
     /// Whether the script loses nothing when the load makes that many events a second for 2 seconds; gives the lines written a second.
     pub(crate) fn lossless(&self, script: &str, rate: f64) -> Option<f64> {
         let path = std::env::temp_dir().join(format!("skep-bench-{}", std::process::id()));
-        let running = self.start(script, &["-o", path.to_str()?])?;
+        let file = std::fs::File::create(&path).ok()?;
+        let mut command = self.command(script);
+        let child =
+            command.env("__BPFTRACE_NOTIFY_PROBES_ATTACHED", "1").stdout(file).spawn().ok()?;
+        let running = Running { child, attached: Duration::ZERO };
+        let begun = Instant::now();
+        while !String::from_utf8_lossy(&std::fs::read(&path).ok()?).lines().any(|l| self.is_sign(l))
+        {
+            if begun.elapsed() > Duration::from_secs(5) {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(500));
         let start = Instant::now();
         let made = crate::load::open_at_rate(rate, Duration::from_secs(2));
-        let pid = running.child.id();
         // All is written when the tool's file stops growing; then it is stopped and the lines are counted.
         let size = || std::fs::metadata(&path).map_or(0, |m| m.len());
         let (mut last, mut since, mut end) = (size(), Instant::now(), start.elapsed());
@@ -125,7 +126,6 @@ impl Tool {
         std::fs::remove_file(&path).ok();
         let needle = crate::load::MISSING.to_bytes();
         let lines = text.split(|b| *b == b'\n').filter(|l| l.ends_with(needle)).count() as u64;
-        let _ = pid;
         (lines >= made).then(|| made as f64 / end.as_secs_f64().max(2.0))
     }
 }
@@ -185,12 +185,15 @@ fn wait(mut child: Child) -> (bool, f64) {
     let pid = child.id() as i32;
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     let guard = std::thread::spawn(move || {
-        if waiting.recv_timeout(Duration::from_secs(20))
-            == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-        {
-            eprintln!("a measured tool did not end within 20 s: killed");
+        // An interrupt that came in a bad moment may be lost on older tools: ask again each second.
+        for signal in [libc::SIGINT; 10].into_iter().chain([libc::SIGKILL]) {
+            if waiting.recv_timeout(Duration::from_secs(1))
+                != Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
+                return;
+            }
             // SAFETY: the child is ours; it is reaped only after `done` is dropped.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
+            unsafe { libc::kill(pid, signal) };
         }
     });
     let mut status = 0;
@@ -203,7 +206,7 @@ fn wait(mut child: Child) -> (bool, f64) {
     drop(done);
     guard.join().ok();
     let text = drain.join().unwrap_or_default();
-    if status != 0 && !text.is_empty() {
+    if status != 0 {
         eprintln!("a measured tool said: {text}");
     }
     (status == 0, usage.ru_maxrss as f64 / 1e3)

@@ -19,8 +19,8 @@ pub trait Engine {
     fn load(&self, object: &Object) -> Result<Box<dyn Loaded>, Error>;
 }
 
-/// Maps and programs of one object, alive until dropped.
-pub trait Loaded {
+/// Maps and programs of one object, alive until dropped. Programs may be run from one thread while another reads their events.
+pub trait Loaded: Send + Sync {
     /// A map, or `None` past the end.
     fn map(&self, map: MapRef) -> Option<&dyn Map>;
     /// Attaches program number `program` to each of the places; the link holds them all. On an error nothing stays attached.

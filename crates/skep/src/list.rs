@@ -11,8 +11,10 @@ pub(crate) fn run(args: &ListArgs) -> Result<u8, String> {
     let search = args.search.as_deref().unwrap_or("");
     let host = LiveHost::new()?;
     let found = list(&host, search, args.verbose).map_err(|e| e.to_string())?;
-    for note in &found.notes {
-        eprintln!("note: not listed: {note}");
+    if found.probes.is_empty() || args.verbose || search.is_empty() {
+        for note in &found.notes {
+            eprintln!("note: not listed: {note}");
+        }
     }
     match print(&found, args.format) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The line after `$ ` goes to `sh -c`, with `skep` and a link `bpftrace` in its PATH (a `\` at the end goes on with the next line). What follows is standard output: a line `...` stands for
-//! any lines, a `*` in a line for any text (`\*` for a star). A line that starts with `! ` must be found in standard error, `? 1` is the exit
-//! status (0 if not given). `BLESS=1 cargo test` writes what came back in place of what was expected.
+//! any lines, a `*` in a line for any text (`\*` for a star); empty lines at the end do not count. A line that starts with `! ` must be found in
+//! standard error, `? 1` is the exit status (0 if not given), `= COMMAND` a command that must succeed or the case is left out. `BLESS=1 cargo test` writes what came back in place of what was expected.
 //!
 //! Without the right to load BPF programs the cases are skipped, unless SKEP_TEST_KERNEL=1.
 
@@ -27,11 +27,14 @@ struct Case {
     /// Comment and blank lines before the command.
     head: String,
     command: String,
+    /// What must succeed here for the case to make sense.
+    needs: Option<String>,
     stdout: Vec<String>,
     stderr: Vec<String>,
     status: i32,
 }
 
+#[derive(Default)]
 struct Outcome {
     stdout: String,
     stderr: String,
@@ -50,7 +53,14 @@ fn parse(text: &str) -> Vec<Case> {
                 command.push_str(lines.next().unwrap_or(""));
             }
             let head = std::mem::take(&mut head);
-            cases.push(Case { head, command, stdout: Vec::new(), stderr: Vec::new(), status: 0 });
+            cases.push(Case {
+                head,
+                command,
+                needs: None,
+                stdout: Vec::new(),
+                stderr: Vec::new(),
+                status: 0,
+            });
             continue;
         }
         let starts_head = line.starts_with("# ")
@@ -59,6 +69,8 @@ fn parse(text: &str) -> Vec<Case> {
             Some(case) if !starts_head && head.is_empty() => {
                 if let Some(text) = line.strip_prefix("! ") {
                     case.stderr.push(text.to_string());
+                } else if let Some(needs) = line.strip_prefix("= ") {
+                    case.needs = Some(needs.to_string());
                 } else if let Some(code) = line.strip_prefix("? ") {
                     case.status = code.parse().expect("exit status");
                 } else {
@@ -68,7 +80,16 @@ fn parse(text: &str) -> Vec<Case> {
             _ => writeln!(head, "{line}").unwrap(),
         }
     }
+    for case in &mut cases {
+        let full = without_empty_end(&case.stdout).len();
+        case.stdout.truncate(full);
+    }
     cases
+}
+
+fn without_empty_end<S: AsRef<str>>(lines: &[S]) -> &[S] {
+    let full = lines.iter().rposition(|l| !l.as_ref().is_empty()).map_or(0, |last| last + 1);
+    &lines[..full]
 }
 
 fn line_matches(pattern: &str, line: &str) -> bool {
@@ -139,7 +160,7 @@ fn run(command: &str, dir: &Path) -> Outcome {
 fn holds(case: &Case, outcome: &Outcome) -> bool {
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     outcome.status == case.status
-        && lines_match(&case.stdout, &lines)
+        && lines_match(&case.stdout, without_empty_end(&lines))
         && case.stderr.iter().all(|p| outcome.stderr.lines().any(|l| line_matches(p, l)))
 }
 
@@ -169,17 +190,27 @@ fn check_file(name: &str, needs_kernel: bool) {
     assert!(!cases.is_empty(), "{name} has no case");
     let bless = std::env::var_os("BLESS").is_some();
     let (mut failures, mut blessed) = (String::new(), String::new());
-    for case in &cases {
-        let outcome = run(&case.command, &dir);
-        let ok = holds(case, &outcome);
-        write!(blessed, "{}$ {}\n", case.head, case.command).unwrap();
+    for (i, case) in cases.iter().enumerate() {
+        // `head` holds the empty line between two cases.
+        let gap = if i > 0 && !case.head.starts_with('\n') { "\n" } else { "" };
+        write!(blessed, "{gap}{}$ {}\n", case.head, case.command).unwrap();
+        let here = case.needs.as_ref().is_none_or(|needs| run(needs, &dir).status == 0);
+        if let Some(needs) = &case.needs {
+            writeln!(blessed, "= {needs}").unwrap();
+            if !here {
+                println!("skipped: {}: `{needs}` fails", case.head.trim());
+            }
+        }
+        let outcome = here.then(|| run(&case.command, &dir));
+        let ok = outcome.as_ref().is_none_or(|o| holds(case, o));
+        let outcome = outcome.unwrap_or_default();
         if ok {
             case.stdout.iter().for_each(|l| writeln!(blessed, "{l}").unwrap());
             case.stderr.iter().for_each(|l| writeln!(blessed, "! {l}").unwrap());
         } else {
-            outcome
-                .stdout
-                .lines()
+            let lines: Vec<&str> = outcome.stdout.lines().collect();
+            without_empty_end(&lines)
+                .iter()
                 .for_each(|l| writeln!(blessed, "{}", l.replace('*', "\\*")).unwrap());
             outcome
                 .stderr
@@ -233,6 +264,12 @@ sessions! {
     expressions: true,
     control: true,
     functions: true,
+    builtins: true,
+    types: true,
+    stacks: true,
+    uprobes: true,
+    options: true,
+    config: true,
     probes: true,
     json: true,
     list: true,

@@ -1,9 +1,9 @@
 //! From the syntax tree to the typed tree and the plan: names resolved, types inferred, every conversion written out.
 //!
-//! [`check`] expands the attach points ([`probes`]), groups those whose context looks alike into programs, then goes through every body until the
+//! [`check`] expands the attach points (`probes`), groups those whose context looks alike into programs, then goes through every body until the
 //! types of maps and variables no longer change: a map may be read in a probe that stands before the one that fills it. What
 //! the last round made is the result, so it was made with all types known. Findings of earlier rounds are dropped. Each round does
-//! the same walk; only the tables of [`infer`] live on.
+//! the same walk; only the tables of `infer` live on.
 //!
 //! Semantics are bpftrace 0.26's (its docs/language.md and docs/stdlib.md). Arithmetic is done with 64 bits.
 

@@ -1,7 +1,7 @@
 //! Lists probes, as `bpftrace -l` does: one name a line, with the arguments below it where asked.
 
 use skep_btf::{Btf, Kind, TypeId};
-use skep_engine::{Attach, Error, KernelSite};
+use skep_engine::{Attach, Error, ErrorKind, KernelSite};
 
 use crate::glob::Glob;
 use crate::host::Host;
@@ -81,10 +81,18 @@ fn list_one(host: &dyn Host, search: &str, verbose: bool, found: &mut Found) -> 
                 }
             }
             Err(e) if asked => return Err(e),
-            Err(e) => found.notes.push(format!("{provider}: {e}")),
+            Err(e) => found.notes.push(why(provider, &e)),
         }
     }
     Ok(())
+}
+
+/// Why a provider was left out, in a line.
+fn why(provider: &str, error: &Error) -> String {
+    match &error.kind {
+        ErrorKind::Unsupported { needs, .. } => format!("{provider}: this kernel has none (needs {needs})"),
+        _ => format!("{provider}: {error}"),
+    }
 }
 
 /// All names of a provider.

@@ -116,6 +116,8 @@ pub enum RunKind {
     End,
     /// When `signal` arrives (`self:signal:SIGUSR1`).
     Signal(i32),
+    /// Every so many nanoseconds, by the session (`interval:s:1`).
+    Interval(u64),
     /// Attached.
     Attach(Attach),
 }

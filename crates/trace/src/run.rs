@@ -6,6 +6,7 @@
 //! they differ it is said at the place. Records and maps may hold any bytes: what does not fit its type is counted, nothing panics.
 
 mod actions;
+mod drive;
 pub mod format;
 pub mod hist;
 pub mod json;
@@ -13,6 +14,7 @@ pub mod loss;
 pub mod maps;
 pub mod number;
 pub mod output;
+mod pace;
 pub mod processes;
 pub mod resolve;
 pub mod session;

@@ -1,7 +1,8 @@
 //! The BPF ring buffer (`BPF_MAP_TYPE_RINGBUF`), read in place.
 //!
-//! One page holds the reader's position, which only we write; the next one the writers' position; then come the data, mapped twice one
-//! after the other so that a record that wraps round is in one piece. A record is a header of 8 bytes, whose first word is the
+//! One page holds the reader's position, which only we write; the next one the writers' position; then come the data. The kernel offers them twice
+//! one after the other, so that a record that wraps round is in one piece; we map them once, since each page that is mapped counts as our
+//! memory, and copy the one record in a round that wraps. A record is a header of 8 bytes, whose first word is the
 //! length with a busy and a discard bit, and the data padded to 8 bytes. Facts: `Documentation/bpf/ringbuf.rst`, `kernel/bpf/ringbuf.c`.
 //!
 //! The reader's position is told to the writers in steps, not for each record: it is a cache line that they read.
@@ -24,7 +25,7 @@ use crate::sys::misc::wait_readable;
 struct Ring {
     /// Our position, for the writers.
     consumer: Mapping,
-    /// The writers' position, then from `data` on the records, twice.
+    /// The writers' position, then from `data` on the records.
     producer: Mapping,
     data: usize,
     size: u64,
@@ -34,20 +35,23 @@ struct Ring {
     step: u64,
     /// Up to where the writers have been, when we last looked.
     seen: u64,
+    /// A record that wraps round, put together.
+    wrapped: Vec<u8>,
 }
 
 /// What is at our position.
 enum Next {
     /// Nothing that is ready.
     Nothing,
-    /// A record: where its data begin, and their length; `None` if it is discarded.
-    Record(Option<(usize, usize)>, u64),
+    /// A record: the length of its data; `None` if it is discarded; and of the whole.
+    Record(Option<usize>, u64),
 }
 
 impl Ring {
     fn new(consumer: Mapping, producer: Mapping, data: usize, size: u64) -> Ring {
         let position = consumer.u64_at(0).map_or(0, |a| a.load(Ordering::Acquire));
-        Ring { consumer, producer, data, size, position, step: size / 8, seen: position }
+        let (step, wrapped) = (size / 8, Vec::new());
+        Ring { consumer, producer, data, size, position, step, seen: position, wrapped }
     }
 
     /// Looks at the record at our position.
@@ -69,9 +73,22 @@ impl Ring {
         if whole > self.seen.wrapping_sub(self.position) {
             return Err("a record is longer than what was written");
         }
-        let record = (header & BPF_RINGBUF_DISCARD_BIT == 0)
-            .then_some((at + BPF_RINGBUF_HDR_SZ as usize, len as usize));
+        let record = (header & BPF_RINGBUF_DISCARD_BIT == 0).then_some(len as usize);
         Ok(Next::Record(record, whole))
+    }
+
+    /// The data of the record at our position.
+    fn record(&mut self, len: usize) -> &[u8] {
+        let start = self.position.wrapping_add(BPF_RINGBUF_HDR_SZ.into()) & (self.size - 1);
+        let (at, first) = (self.data + start as usize, len.min((self.size - start) as usize));
+        let piece = |at, len| self.producer.handed_over(at, len).unwrap_or_default();
+        if first == len {
+            return piece(at, len);
+        }
+        self.wrapped.clear();
+        self.wrapped.extend_from_slice(piece(at, first));
+        self.wrapped.extend_from_slice(piece(self.data, len - first));
+        &self.wrapped
     }
 
     /// Tells the writers how far we are.
@@ -91,8 +108,8 @@ impl Ring {
                 Err(e) => break Err(e),
             };
             let mut go_on = true;
-            if let Some((at, len)) = record {
-                go_on = f(self.producer.handed_over(at, len).unwrap_or_default());
+            if let Some(len) = record {
+                go_on = f(self.record(len));
                 count += 1;
             }
             self.position = self.position.wrapping_add(whole);
@@ -131,7 +148,7 @@ impl RingBuffer {
             return Err(other(context(), "its size is no power of two"));
         }
         let consumer = Mapping::shared(map.fd(), 0, page, true).map_err(|e| os(context(), e))?;
-        let producer = Mapping::shared(map.fd(), page as u64, page + 2 * size, false)
+        let producer = Mapping::shared(map.fd(), page as u64, page + size, false)
             .map_err(|e| os(context(), e))?;
         let fd = map.fd().try_clone_to_owned().map_err(|e| io(context(), &e))?;
         Ok(RingBuffer {
@@ -183,9 +200,7 @@ mod tests {
             record.extend(data);
             for (i, byte) in record.iter().enumerate() {
                 let place = (at + i) & (SIZE - 1);
-                // Both views of the data.
                 assert!(ring.producer.write(page_size() + place, &[*byte]));
-                assert!(ring.producer.write(page_size() + SIZE + place, &[*byte]));
             }
             self.0 += (record.len() as u64).next_multiple_of(8);
             ring.producer.u64_at(0).unwrap().store(self.0, Ordering::Release);
@@ -194,7 +209,7 @@ mod tests {
     }
 
     fn ring() -> (Ring, Writer) {
-        let producer = Mapping::anonymous(page_size() + 2 * SIZE);
+        let producer = Mapping::anonymous(page_size() + SIZE);
         (Ring::new(Mapping::anonymous(page_size()), producer, page_size(), SIZE as u64), Writer(0))
     }
 

@@ -36,7 +36,7 @@ impl<'a> Printer<'a> {
                 RunKind::Begin => "begin".to_owned(),
                 RunKind::End => "end".to_owned(),
                 RunKind::Signal(n) => format!("signal {n}"),
-                RunKind::Attach(_) => group.names.join(", "),
+                RunKind::Interval(_) | RunKind::Attach(_) => group.names.join(", "),
             };
             writeln!(self.out, "{} {} ({run}) {:?}", program.kind, program.name, program.probe)?;
             for var in &program.vars {

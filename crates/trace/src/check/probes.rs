@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use skep_abi::{Feature, ProgType};
-use skep_engine::{Attach, Error, ErrorKind, KernelSite, PerfEvent, Tracepoint, UserSite};
+use skep_engine::{Attach, Error, ErrorKind, KernelSite, PerfEvent, Rate, Tracepoint, UserSite};
 
 use super::uses::{self, ArgsUse, Uses};
 use super::{Checker, format_file};
@@ -67,11 +67,24 @@ pub(super) enum Place {
     Begin,
     End,
     Signal(i32),
-    Tracepoint { category: String, name: String },
+    Tracepoint {
+        category: String,
+        name: String,
+    },
     Raw(String),
-    Kprobe { ret: bool, function: String, offset: u64 },
-    Uprobe { ret: bool, path: PathBuf, offset: u64 },
+    Kprobe {
+        ret: bool,
+        function: String,
+        offset: u64,
+    },
+    Uprobe {
+        ret: bool,
+        path: PathBuf,
+        offset: u64,
+    },
     Perf(PerfEvent),
+    /// A timer of the session, or this event where the body looks at what it interrupts.
+    Interval(PerfEvent),
 }
 
 /// A place with its full name.
@@ -132,6 +145,9 @@ impl<'a> Checker<'a> {
         let mut groups: Vec<Group> = Vec::new();
         for point in &probe.attach {
             let mut sites = self.sites_of(point);
+            if uses.task {
+                sites = self.interrupting(point, sites);
+            }
             let room = (self.config.max_probes as usize).saturating_sub(self.probe_count);
             if sites.len() > room {
                 let (count, limit) = (self.probe_count + sites.len(), self.config.max_probes);
@@ -202,7 +218,7 @@ impl<'a> Checker<'a> {
         self.probe_names.extend(names.iter().cloned());
         let sites = group.sites.len();
         let (kind, context) = match &group.sites[0].place {
-            Place::Begin | Place::End | Place::Signal(_) => {
+            Place::Begin | Place::End | Place::Signal(_) | Place::Interval(_) => {
                 (ProgType::RawTracepoint, Context::Special)
             }
             Place::Tracepoint { category, name } => {
@@ -233,6 +249,18 @@ impl<'a> Checker<'a> {
         let name = program_name(&names[0], index);
         let run = run_kind(&group.sites, first_name, self.options.pid);
         Unit { probe, context, kind, run, names, name, sites, first_name, pid_filter, cookies }
+    }
+
+    /// Intervals are run by the session, as a task of its own. A body that looks at the task gets the one that is interrupted on a CPU.
+    fn interrupting(&mut self, point: &AttachPoint, sites: Vec<Site>) -> Vec<Site> {
+        if !sites.iter().any(|s| matches!(s.place, Place::Interval(_))) {
+            return sites;
+        }
+        let perf = |site: Site| match site.place {
+            Place::Interval(event) => Site { place: Place::Perf(event), ..site },
+            _ => site,
+        };
+        self.checked(point, sites.into_iter().map(perf).collect())
     }
 
     /// Asks the machine about the places of one attach point, all of one kind.
@@ -349,6 +377,12 @@ fn run_kind(sites: &[Site], first_cookie: u64, pid: Option<i32>) -> RunKind {
                 })
                 .collect(),
         },
+        Place::Interval(event) => {
+            return RunKind::Interval(match event.rate {
+                Rate::Period(nanoseconds) => nanoseconds,
+                Rate::Frequency(hz) => 1_000_000_000 / hz.max(1),
+            });
+        }
         Place::Perf(event) => Attach::Perf(PerfEvent { cookie: first_cookie, ..event.clone() }),
     })
 }

@@ -392,7 +392,8 @@ impl Checker<'_> {
             cookie: 0,
         };
         let name = format!("{provider}:{}", rest.join(":"));
-        self.checked(point, vec![Site { name, place: Place::Perf(event) }])
+        let place = if interval { Place::Interval(event) } else { Place::Perf(event) };
+        self.checked(point, vec![Site { name, place }])
     }
 }
 

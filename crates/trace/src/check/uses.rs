@@ -1,4 +1,4 @@
-//! What a body uses, found before it is typed: `probe` (then each attach point must be told apart) and which fields of `args` (then only
+//! What a body uses, found before it is typed: `probe` (then each attach point must be told apart), the task and which fields of `args` (then only
 //! attach points that agree on them share a program).
 
 use crate::syntax::ast::{Block, Expr, ExprKind, Probe, Stmt, StmtKind};
@@ -16,7 +16,39 @@ pub(super) enum ArgsUse {
 #[derive(Clone, Debug)]
 pub(super) struct Uses {
     pub probe: bool,
+    /// Of the task or the CPU that the program runs on.
+    pub task: bool,
     pub args: ArgsUse,
+}
+
+/// Names that tell of the task or the CPU that the program runs on.
+const TASK: &[&str] = &[
+    "cgroup",
+    "cgroup_path",
+    "comm",
+    "cpu",
+    "ctx",
+    "curtask",
+    "func",
+    "gid",
+    "kstack",
+    "numaid",
+    "pcomm",
+    "pid",
+    "ppid",
+    "reg",
+    "signal",
+    "tid",
+    "uid",
+    "username",
+    "ustack",
+];
+
+impl Uses {
+    fn name(&mut self, name: &str) {
+        self.probe |= name == "probe";
+        self.task |= TASK.contains(&name);
+    }
 }
 
 enum Node<'s> {
@@ -26,7 +58,7 @@ enum Node<'s> {
 
 /// Looks through predicate and body. Not recursive: the tree may be deep.
 pub(super) fn of(probe: &Probe) -> Uses {
-    let mut uses = Uses { probe: false, args: ArgsUse::None };
+    let mut uses = Uses { probe: false, task: false, args: ArgsUse::None };
     let mut todo: Vec<Node<'_>> = Vec::new();
     todo.extend(probe.predicate.iter().map(Node::Expr));
     push_block(&probe.body, &mut todo);
@@ -56,9 +88,9 @@ fn expr<'s>(e: &'s Expr, uses: &mut Uses, todo: &mut Vec<Node<'s>>) {
             none => *none = ArgsUse::Fields(vec![name.clone()]),
         },
         _ if is_args(e) => uses.args = ArgsUse::Whole,
-        ExprKind::Ident(name) => uses.probe |= name == "probe",
+        ExprKind::Ident(name) => uses.name(name),
         ExprKind::Call { name, args, .. } => {
-            uses.probe |= name == "probe";
+            uses.name(name);
             todo.extend(args.iter().map(Node::Expr));
         }
         ExprKind::MapElem { keys, .. } | ExprKind::Tuple(keys) => {

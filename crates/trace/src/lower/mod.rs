@@ -40,7 +40,7 @@ use skep_object::{Map, MapRef};
 
 use crate::config::Config;
 use crate::hir::Hir;
-use crate::plan::{Action, MapInfo, Plan, SystemMaps};
+use crate::plan::{Action, MapInfo, Plan, RunKind, SystemMaps};
 use crate::syntax::ast::Span;
 use crate::types::Types;
 
@@ -62,6 +62,10 @@ pub fn lower(
     maps::create_all(plan, target, &mut maps);
     let has_exit = plan.actions.iter().any(|a| matches!(a, Action::Exit));
     let lines = Lines::new(source);
+    let mut by_hand = hir.programs.iter().zip(&plan.groups);
+    let has_loop = by_hand.any(|(program, group)| {
+        matches!(group.run, RunKind::Begin | RunKind::End) && walk::has_loop(&program.body)
+    });
     let Plan { types, config, groups, maps: infos, actions, system, .. } = plan;
     for action in actions.iter_mut() {
         if let Action::Log { place, span, .. } = action {
@@ -81,6 +85,7 @@ pub fn lower(
         source_name,
         lines,
         has_exit,
+        has_loop,
         scratch: None,
         scratch_end: 0,
         zeros: None,
@@ -120,6 +125,8 @@ struct Cx<'a> {
     lines: Lines,
     /// The script calls `exit()` somewhere.
     has_exit: bool,
+    /// `begin` or `end` has a loop.
+    has_loop: bool,
     /// Scratch memory of all programs, and how much of it is given away.
     scratch: Option<MapRef>,
     scratch_end: u32,

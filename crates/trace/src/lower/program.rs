@@ -109,7 +109,7 @@ impl Cx<'_> {
 
     /// The filters: nothing after `exit()`, only the wanted process, the predicate.
     fn prologue(&mut self, program: &hir::Program, run: &RunKind) {
-        if self.has_exit && matches!(run, RunKind::Attach(_) | RunKind::Signal(_)) {
+        if self.has_exit && !matches!(run, RunKind::Begin | RunKind::End) {
             let exited = self.global(globals::EXITED);
             let v = self.load64(exited);
             let zero = self.int(0);

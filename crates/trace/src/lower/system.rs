@@ -13,6 +13,9 @@ use crate::types::Space;
 
 /// Bytes of the ring buffer if the configuration leaves it to us.
 const RING_BYTES: u64 = 4 << 20;
+/// The same for a script with a loop in `begin` or `end`. It sends some ten million events a second, which nobody is as fast to read, least of all
+/// where the reader has to wait for a CPU.
+const LOOP_RING_BYTES: u64 = 16 << 20;
 const PAGE: u64 = 4096;
 
 impl Cx<'_> {
@@ -62,7 +65,11 @@ impl Cx<'_> {
         }
         let map = if self.has_ring() {
             let pages = self.config.perf_rb_pages as u64 * self.cpus as u64 * PAGE;
-            let bytes = if pages == 0 { RING_BYTES } else { pages.next_power_of_two() };
+            let bytes = match pages {
+                0 if self.has_loop => LOOP_RING_BYTES,
+                0 => RING_BYTES,
+                _ => pages.next_power_of_two(),
+            };
             let max_entries = bytes.clamp(PAGE, 1 << 30) as u32;
             Map { kind: MapType::Ringbuf, key_size: 0, max_entries, ..one_value("events", 0, 0) }
         } else {

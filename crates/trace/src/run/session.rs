@@ -1,27 +1,27 @@
 //! A session: attach, handle events until something ends it, detach, show what is left.
 //!
 //! Order is bpftrace's: BEGIN runs before anything is attached, END after everything is detached, maps are printed last. Nothing waits for
-//! an empty poll: events are taken as they come and `exit()` acts at once.
-//!
-//! While events come, the ring is looked at every few milliseconds and programs do not wake us; after a tenth of a second of silence
-//! [`globals::WAKE`] asks the next event to. A program may have read that word just before it was set, so the ring is looked at once more a
-//! few milliseconds later before the long sleep: no wake-up is lost.
+//! an empty poll: events are taken as they come and `exit()` acts at once. Programs that are run by hand run in other threads
+//! ([`super::drive`]), so that their events are taken while they run.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use skep_engine::{Error, ErrorKind, Events, Link, Loaded, Map};
 
 use super::actions::Ready;
+use super::drive::{Once, Timer, Timers};
 use super::loss::Losses;
 use super::maps::Touched;
 use super::output::{Buffering, Layout, Sink};
+use super::pace::{BATCH, MANY, Pace, SHORTEST, Step};
 use super::resolve::Resolver;
 use super::time;
 use crate::config::MissingProbes;
 use crate::hir::MapId;
-use crate::plan::{Plan, RunKind, globals};
+use crate::plan::{Plan, ProbeGroup, RunKind, globals};
 use crate::types::Clock;
 
 /// How a session shows itself.
@@ -56,7 +56,7 @@ pub struct Control<'a> {
 /// A loaded script, ready to run.
 pub struct Runner {
     pub(super) plan: Plan,
-    pub(super) loaded: Box<dyn Loaded>,
+    pub(super) loaded: Arc<dyn Loaded>,
     pub(super) options: Options,
     pub(super) sink: Sink,
     pub(super) ready: Vec<Ready>,
@@ -66,6 +66,9 @@ pub struct Runner {
     pub(super) scratch: Vec<u8>,
     pub(super) exit: Option<i32>,
 }
+
+/// Looks at an empty ring after which the event of `exit()` counts as lost.
+const LOOKS_FOR_EXIT: u32 = 5;
 
 /// What is done with events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +96,7 @@ impl Runner {
         let scratch = Vec::new();
         Runner {
             plan,
-            loaded,
+            loaded: loaded.into(),
             options,
             sink,
             ready,
@@ -114,16 +117,19 @@ impl Runner {
         };
         self.announce();
         if self.options.dry_run {
-            let links = self.attach(control.interrupt)?;
-            self.attached(&links);
+            let (links, missing) = self.attach(control.interrupt)?;
+            self.attached(missing);
             self.loaded.detach(links);
             return Ok(0);
         }
-        self.run_groups(|run| matches!(run, RunKind::Begin))?;
-        self.take_all(&mut events, Handling::Show)?;
+        self.run_groups(&mut events, |run| matches!(run, RunKind::Begin))?;
         self.sink.after_batch();
-        let links = if self.exit.is_none() { self.attach(control.interrupt)? } else { Vec::new() };
-        self.attached(&links);
+        self.exit = self.exit.or(self.exited());
+        let (links, missing) = match self.exit {
+            None => self.attach(control.interrupt)?,
+            Some(_) => Default::default(),
+        };
+        self.attached(missing);
         if self.exit.is_none() && !self.ended(&control) {
             (control.on_attached)()?;
             self.poll(&mut events, !links.is_empty(), &mut control)?;
@@ -134,8 +140,7 @@ impl Runner {
         self.loaded.detach(links);
         let rest = if self.exit.is_some() { Handling::Drop } else { Handling::Show };
         self.take_all(&mut events, rest)?;
-        self.run_groups(|run| matches!(run, RunKind::End))?;
-        self.take_all(&mut events, Handling::Show)?;
+        self.run_groups(&mut events, |run| matches!(run, RunKind::End))?;
         self.finish(events)
     }
 
@@ -163,11 +168,9 @@ impl Runner {
     }
 
     /// Says that everything is attached, to those who read JSON or wait for it.
-    fn attached(&mut self, links: &[Box<dyn Link>]) {
+    fn attached(&mut self, missing: usize) {
         if !self.options.quiet {
-            let once = |run: &RunKind| !matches!(run, RunKind::Attach(_));
-            let others = self.plan.groups.iter().filter(|g| once(&g.run)).count();
-            let n = links.iter().map(|l| l.count()).sum::<usize>() + others;
+            let n = self.plan.probe_count.saturating_sub(missing);
             if self.sink.is_json() {
                 self.sink.counted("attached_probes", "probes", n as u64);
             } else {
@@ -180,27 +183,57 @@ impl Runner {
         self.sink.flush();
     }
 
-    fn run_groups(&mut self, which: impl Fn(&RunKind) -> bool) -> Result<(), Error> {
-        for (program, group) in self.plan.groups.iter().enumerate() {
-            if which(&group.run) {
-                self.loaded.run_once(program, &[])?;
-            }
+    /// Runs programs one after the other, and handles what comes meanwhile.
+    fn run_groups(
+        &mut self,
+        events: &mut Option<Box<dyn Events>>,
+        which: impl Fn(&RunKind) -> bool,
+    ) -> Result<(), Error> {
+        let groups = self.plan.groups.iter().enumerate();
+        let programs: Vec<usize> = groups.filter(|(_, g)| which(&g.run)).map(|g| g.0).collect();
+        if programs.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let running = Once::start(self.loaded.clone(), programs)?;
+        let mut pause = SHORTEST;
+        loop {
+            if let Some(done) = running.wait(pause) {
+                done?;
+                break;
+            }
+            let n = self.take(events, Handling::Show, BATCH, &AtomicBool::new(false))?;
+            self.report_losses(events);
+            pause = if n < MANY { SHORTEST } else { Duration::ZERO };
+        }
+        self.take_all(events, Handling::Show)
     }
 
-    fn attach(&mut self, interrupt: &AtomicBool) -> Result<Vec<Box<dyn Link>>, Error> {
+    fn start_timers(&self) -> Result<Option<Timers>, Error> {
+        let timer = |(program, group): (usize, &ProbeGroup)| match group.run {
+            RunKind::Interval(period) => {
+                Some(Timer { program, period: Duration::from_nanos(period) })
+            }
+            _ => None,
+        };
+        let timers: Vec<Timer> = self.plan.groups.iter().enumerate().filter_map(timer).collect();
+        Timers::start(self.loaded.clone(), &timers)
+    }
+
+    /// Attaches everything; gives the links, and how many places could not be had where the script allows that.
+    fn attach(&mut self, interrupt: &AtomicBool) -> Result<(Vec<Box<dyn Link>>, usize), Error> {
         let mut links = Vec::new();
+        let mut missing = 0;
         let mut wanted = 0;
         for (program, group) in self.plan.groups.iter().enumerate() {
             let RunKind::Attach(at) = &group.run else { continue };
             if interrupt.load(Ordering::Relaxed) {
-                return Ok(links);
+                return Ok((links, missing));
             }
             wanted += 1;
             match self.loaded.attach(program, at) {
                 Ok(link) => links.push(link),
                 Err(error) => {
+                    missing += group.names.len();
                     let error = named(error, &group.names);
                     match self.plan.config.missing_probes {
                         MissingProbes::Error => return Err(error),
@@ -217,7 +250,7 @@ impl Runner {
                 errno: None,
             });
         }
-        Ok(links)
+        Ok((links, missing))
     }
 
     /// Handles events until something ends the session.
@@ -228,20 +261,22 @@ impl Runner {
         control: &mut Control<'_>,
     ) -> Result<(), Error> {
         let signals = self.plan.groups.iter().any(|g| matches!(g.run, RunKind::Signal(_)));
-        if !attached && !signals {
+        let mut timers = self.start_timers()?;
+        if !attached && !signals && timers.is_none() {
             return Ok(());
         }
         let (mut pace, mut exited_looks) = (Pace::new(), 0);
         while !self.ended(control) {
-            self.run_signals(control.signals)?;
-            let exited = self.has_exited();
+            self.run_signals(events, control.signals)?;
+            timers.as_mut().map_or(Ok(()), Timers::check)?;
+            let exited = self.exited();
             let n = self.take(events, Handling::Show, BATCH, control.interrupt)?;
             self.sink.after_batch();
             self.report_losses(events);
             // The event of `exit()` itself may have found no room. A record that is not finished yet may hide it for a moment.
-            exited_looks = if exited && n == 0 { exited_looks + 1 } else { 0 };
+            exited_looks = if exited.is_some() && n == 0 { exited_looks + 1 } else { 0 };
             if exited_looks >= LOOKS_FOR_EXIT {
-                self.exit = Some(0);
+                self.exit = exited;
             }
             if self.ended(control) || (control.should_stop)() {
                 return Ok(());
@@ -263,11 +298,12 @@ impl Runner {
         self.exit.is_some() || !self.sink.is_open() || control.interrupt.load(Ordering::Relaxed)
     }
 
-    /// Whether a program has called `exit()`.
-    fn has_exited(&self) -> bool {
+    /// The code of `exit()`, if a program has called it.
+    fn exited(&self) -> Option<i32> {
         let mut word = [0; 8];
-        let read = self.globals().map(|map| map.read_global(8 * globals::EXITED, &mut word));
-        matches!(read, Some(Ok(()))) && word != [0; 8]
+        self.globals()?.read_global(8 * globals::EXITED, &mut word).ok()?;
+        let word = u64::from_ne_bytes(word);
+        (word != 0).then_some((word >> 32) as i32)
     }
 
     fn set_wake(&self, on: bool) -> Result<(), Error> {
@@ -277,12 +313,17 @@ impl Runner {
         }
     }
 
-    fn run_signals(&mut self, pending: &AtomicU64) -> Result<(), Error> {
+    fn run_signals(
+        &mut self,
+        events: &mut Option<Box<dyn Events>>,
+        pending: &AtomicU64,
+    ) -> Result<(), Error> {
         let pending = pending.swap(0, Ordering::Relaxed);
         if pending == 0 {
             return Ok(());
         }
         self.run_groups(
+            events,
             |run| matches!(run, RunKind::Signal(n) if (0..64).contains(n) && pending >> n & 1 != 0),
         )
     }
@@ -378,128 +419,5 @@ fn wait(events: &mut Option<Box<dyn Events>>, pause: Duration) -> Result<(), Err
             std::thread::sleep(pause.min(Duration::from_millis(20)));
             Ok(())
         }
-    }
-}
-
-/// How long to sleep between looks at the ring.
-struct Pace {
-    last_event: Instant,
-    state: PaceState,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PaceState {
-    /// Events come: programs do not wake us.
-    Busy,
-    /// WAKE has been set just now.
-    Asked,
-    /// It has been set for longer than a program takes.
-    Asleep,
-}
-
-enum Step {
-    Wake(bool),
-    Pause(Duration),
-}
-
-impl Step {
-    fn pause(&self) -> Duration {
-        match self {
-            Step::Pause(pause) => *pause,
-            Step::Wake(_) => Duration::ZERO,
-        }
-    }
-}
-
-/// Silence after which the long sleep begins.
-const SILENCE: Duration = Duration::from_millis(100);
-/// Pause between looks while events come.
-const SHORT: Duration = Duration::from_millis(2);
-/// The same while very many come.
-const SHORTEST: Duration = Duration::from_micros(200);
-/// Events at one look that count as very many.
-const MANY: usize = 2000;
-/// Looks at an empty ring after which the event of `exit()` counts as lost.
-const LOOKS_FOR_EXIT: u32 = 5;
-/// Most events that are taken before signals and losses are looked at.
-const BATCH: usize = 1 << 16;
-/// The long sleep; signals and events end it early, the traced process's end may not.
-const LONG: Duration = Duration::from_millis(50);
-
-impl Pace {
-    fn new() -> Pace {
-        // Programs do not wake us until we ask; begin by asking.
-        Pace { last_event: Instant::now() - SILENCE, state: PaceState::Busy }
-    }
-
-    /// What to do after a look that found `n` events.
-    fn step(&mut self, n: usize) -> Step {
-        if n > 0 {
-            self.last_event = Instant::now();
-            if self.state != PaceState::Busy {
-                self.state = PaceState::Busy;
-                return Step::Wake(false);
-            }
-            return Step::Pause(match n {
-                BATCH.. => Duration::ZERO,
-                MANY.. => SHORTEST,
-                _ => SHORT,
-            });
-        }
-        match self.state {
-            PaceState::Busy if self.last_event.elapsed() < SILENCE => Step::Pause(SHORT),
-            PaceState::Busy => {
-                self.state = PaceState::Asked;
-                Step::Wake(true)
-            }
-            PaceState::Asked => {
-                self.state = PaceState::Asleep;
-                Step::Pause(SHORT)
-            }
-            PaceState::Asleep => Step::Pause(LONG),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the pace says to looks that find so many events.
-    fn steps(pace: &mut Pace, looks: &[usize]) -> Vec<String> {
-        let show = |step| match step {
-            Step::Wake(on) => format!("wake {}", u8::from(on)),
-            Step::Pause(pause) => format!("{}us", pause.as_micros()),
-        };
-        looks.iter().map(|n| show(pace.step(*n))).collect()
-    }
-
-    #[test]
-    fn silence_asks_to_be_woken_and_looks_again_before_the_long_sleep() {
-        let mut pace = Pace::new();
-        let said = steps(&mut pace, &[0, 0, 0, 0]);
-        assert_eq!(said, ["wake 1", "2000us", "50000us", "50000us"]);
-    }
-
-    #[test]
-    fn events_are_looked_for_often_while_they_come() {
-        let mut pace = Pace::new();
-        steps(&mut pace, &[0, 0, 0]);
-        let said = steps(&mut pace, &[1, 1, 0, MANY, BATCH, 0]);
-        assert_eq!(said, ["wake 0", "2000us", "2000us", "200us", "0us", "2000us"]);
-    }
-
-    #[test]
-    fn an_event_between_asking_and_sleeping_is_not_slept_over() {
-        let mut pace = Pace::new();
-        assert_eq!(steps(&mut pace, &[0, 0, 3, 3]), ["wake 1", "2000us", "wake 0", "2000us"]);
-    }
-
-    #[test]
-    fn long_silence_ends_the_often_looks() {
-        let mut pace = Pace::new();
-        pace.step(1);
-        pace.last_event -= SILENCE;
-        assert_eq!(steps(&mut pace, &[0]), ["wake 1"]);
     }
 }

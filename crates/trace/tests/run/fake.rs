@@ -1,12 +1,12 @@
 //! An engine in memory: maps are tables, programs put the records that the test gives them into the stream.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skep_engine::{Attach, Error, ErrorKind, Events, Link, Loaded, Map};
 use skep_object::MapRef;
@@ -14,7 +14,7 @@ use skep_trace::plan::{MapInfo, Plan, ProbeGroup, RunKind, globals};
 use skep_trace::run::session::{Control, Options, Runner};
 use skep_trace::types::Type;
 
-type Entries = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
+type Entries = Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>;
 pub type Log = Arc<Mutex<Vec<String>>>;
 
 #[derive(Clone)]
@@ -33,41 +33,41 @@ impl Map for FakeMap {
         self.cpus
     }
     fn lookup(&self, key: &[u8], value: &mut [u8]) -> Result<bool, Error> {
-        let entries = self.entries.borrow();
+        let entries = self.entries.lock().unwrap();
         let Some(found) = entries.get(key) else { return Ok(false) };
         value.copy_from_slice(found);
         Ok(true)
     }
     fn update(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        self.entries.borrow_mut().insert(key.to_vec(), value.to_vec());
+        self.entries.lock().unwrap().insert(key.to_vec(), value.to_vec());
         Ok(())
     }
     fn delete(&self, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.entries.borrow_mut().remove(key).is_some())
+        Ok(self.entries.lock().unwrap().remove(key).is_some())
     }
     fn for_each(&self, f: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Error> {
-        self.entries.borrow().iter().for_each(|(k, v)| f(k, v));
+        self.entries.lock().unwrap().iter().for_each(|(k, v)| f(k, v));
         Ok(())
     }
     fn clear(&self) -> Result<(), Error> {
         if self.array {
             return self.zero();
         }
-        self.entries.borrow_mut().clear();
+        self.entries.lock().unwrap().clear();
         Ok(())
     }
     fn zero(&self) -> Result<(), Error> {
-        self.entries.borrow_mut().values_mut().for_each(|v| v.fill(0));
+        self.entries.lock().unwrap().values_mut().for_each(|v| v.fill(0));
         Ok(())
     }
     fn read_global(&self, off: u32, out: &mut [u8]) -> Result<(), Error> {
-        let entries = self.entries.borrow();
+        let entries = self.entries.lock().unwrap();
         let off = off as usize;
         out.copy_from_slice(&entries[&vec![0; 4]][off..off + out.len()]);
         Ok(())
     }
     fn write_global(&self, off: u32, data: &[u8]) -> Result<(), Error> {
-        let mut entries = self.entries.borrow_mut();
+        let mut entries = self.entries.lock().unwrap();
         let off = off as usize;
         entries.get_mut(&vec![0; 4]).unwrap()[off..off + data.len()].copy_from_slice(data);
         Ok(())
@@ -76,8 +76,8 @@ impl Map for FakeMap {
 
 #[derive(Default)]
 struct Shared {
-    queue: RefCell<VecDeque<Vec<u8>>>,
-    waits: Cell<usize>,
+    queue: Mutex<VecDeque<Vec<u8>>>,
+    waits: AtomicUsize,
 }
 
 /// What a test gives and what comes out.
@@ -95,6 +95,8 @@ pub struct Script {
     pub stop: bool,
     pub data_closed: bool,
     pub pending_signals: u64,
+    /// How many records the stream holds. A program waits for room, but not for ever.
+    pub room: usize,
 }
 
 pub struct Outcome {
@@ -107,7 +109,8 @@ pub struct Outcome {
 struct FakeLoaded {
     maps: Vec<FakeMap>,
     records: Vec<Vec<Vec<u8>>>,
-    shared: Rc<Shared>,
+    room: usize,
+    shared: Arc<Shared>,
     log: Log,
     refuses: Option<usize>,
     interrupt: Arc<AtomicBool>,
@@ -117,7 +120,16 @@ struct FakeLoaded {
 impl FakeLoaded {
     fn send(&self, program: usize) {
         let records = self.records.get(program).cloned().unwrap_or_default();
-        self.shared.queue.borrow_mut().extend(records);
+        let patience = Instant::now() + Duration::from_secs(5);
+        for record in records {
+            while self.shared.queue.lock().unwrap().len() >= self.room {
+                if Instant::now() >= patience {
+                    return;
+                }
+                std::thread::yield_now();
+            }
+            self.shared.queue.lock().unwrap().push_back(record);
+        }
     }
     fn note(&self, what: String) {
         self.log.lock().unwrap().push(what);
@@ -172,7 +184,7 @@ impl Drop for FakeLink {
 }
 
 struct FakeEvents {
-    shared: Rc<Shared>,
+    shared: Arc<Shared>,
     interrupt: Arc<AtomicBool>,
     after: usize,
 }
@@ -181,7 +193,7 @@ impl Events for FakeEvents {
     fn drain(&mut self, f: &mut dyn FnMut(&[u8]) -> bool) -> Result<usize, Error> {
         let mut n = 0;
         loop {
-            let Some(record) = self.shared.queue.borrow_mut().pop_front() else { return Ok(n) };
+            let Some(record) = self.shared.queue.lock().unwrap().pop_front() else { return Ok(n) };
             n += 1;
             if !f(&record) {
                 return Ok(n);
@@ -190,10 +202,10 @@ impl Events for FakeEvents {
     }
     fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         assert!(timeout.is_some_and(|t| t <= Duration::from_millis(100)), "sleeps are bounded");
-        let waits = self.shared.waits.get() + 1;
-        self.shared.waits.set(waits);
+        let waits = self.shared.waits.fetch_add(1, Ordering::Relaxed) + 1;
+        std::thread::sleep(Duration::from_micros(100));
         if waits >= self.after {
-            self.interrupt.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.interrupt.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -242,6 +254,7 @@ impl Script {
             stop: false,
             data_closed: false,
             pending_signals: 0,
+            room: usize::MAX,
         };
         let mut globals = BTreeMap::new();
         globals.insert(vec![0; 4], vec![0; 512]);
@@ -257,7 +270,7 @@ impl Script {
         cpus: usize,
         array: bool,
     ) -> MapRef {
-        self.maps.push(FakeMap { entries: Rc::new(RefCell::new(entries)), value_len, cpus, array });
+        self.maps.push(FakeMap { entries: Arc::new(Mutex::new(entries)), value_len, cpus, array });
         MapRef(self.maps.len() as u32 - 1)
     }
 
@@ -315,7 +328,8 @@ impl Script {
         let loaded = FakeLoaded {
             maps: self.maps,
             records: self.records,
-            shared: Rc::default(),
+            room: self.room,
+            shared: Arc::default(),
             log: self.log.clone(),
             refuses: self.refuses,
             interrupt: interrupt.clone(),

@@ -56,7 +56,7 @@ fn begin_comes_first_end_last_then_maps() {
     };
     let outcome = make().run();
     assert_eq!(outcome.data, "n 1\nn 2\nn 3\n\n\n@c: 7\n");
-    assert_eq!(outcome.talk, "Attaching 3 probes...\n");
+    assert_eq!(outcome.talk, "Attaching 3 probes...\nAttached 3 probes\n");
     assert_eq!(outcome.code, Ok(0));
     assert_eq!(outcome.log, ["run 2", "attach 1", "attached", "detach 1", "run 0"]);
     let outcome = json(make());
@@ -74,7 +74,7 @@ fn begin_comes_first_end_last_then_maps() {
 fn one_probe_is_not_plural_and_quiet_says_nothing() {
     let mut script = Script::new();
     script.group(interval(), vec![]);
-    assert_eq!(script.run().talk, "Attaching 1 probe...\n");
+    assert_eq!(script.run().talk, "Attaching 1 probe...\nAttached 1 probe\n");
     let mut script = Script::new();
     script.group(interval(), vec![]);
     script.options.quiet = true;
@@ -95,11 +95,43 @@ fn exit_ends_at_once_with_its_code_and_drops_what_follows() {
 
 #[test]
 fn exit_ends_the_session_even_if_its_event_was_lost() {
+    for run in [interval(), RunKind::Interval(1_000_000), RunKind::Begin] {
+        let mut script = Script::new();
+        script.interrupt_after = usize::MAX;
+        script.global(globals::EXITED, 7 << 32 | 1);
+        script.group(run, vec![]);
+        script.group(interval(), vec![]);
+        let outcome = script.run();
+        assert_eq!(outcome.code, Ok(7));
+    }
+}
+
+#[test]
+fn what_a_program_sends_is_taken_while_it_runs() {
+    for run in [RunKind::Begin, RunKind::End] {
+        let mut script = Script::new();
+        script.plan.actions = vec![say("n ")];
+        script.room = 10;
+        script.group(run, (0..1000).map(|n| event(0, n)).collect());
+        let data = script.run().data;
+        assert_eq!(data.lines().filter(|l| l.starts_with("n ")).count(), 1000);
+    }
+}
+
+#[test]
+fn intervals_are_run_by_the_session_until_it_ends() {
     let mut script = Script::new();
+    script.plan.actions = vec![say("tick "), Action::Exit];
     script.interrupt_after = usize::MAX;
-    script.global(globals::EXITED, 1);
-    script.group(interval(), vec![]);
-    assert_eq!(script.run().code, Ok(0));
+    script.group(RunKind::Interval(1_000_000), vec![event(0, 1)]);
+    script.group(RunKind::Interval(20_500_000), vec![event(1, 4)]);
+    let began = std::time::Instant::now();
+    let outcome = script.run();
+    assert!(began.elapsed().as_micros() >= 20_500);
+    assert_eq!(outcome.code, Ok(4));
+    let ticks = outcome.data.lines().filter(|l| *l == "tick 1").count();
+    assert!((1..=20).contains(&ticks), "{ticks}");
+    assert_eq!(outcome.log[0], "attached");
 }
 
 #[test]
@@ -279,8 +311,9 @@ fn logs_go_to_talk_in_text_and_to_data_in_json() {
         script.group(interval(), vec![bare(0)]);
         script
     };
-    assert_eq!(log(true).run().talk, "Attaching 1 probe...\nERROR: bad \"x\"\n");
-    assert_eq!(log(false).run().talk, "Attaching 1 probe...\nWARNING: bad \"x\"\n");
+    let start = "Attaching 1 probe...\nAttached 1 probe\n";
+    assert_eq!(log(true).run().talk, format!("{start}ERROR: bad \"x\"\n"));
+    assert_eq!(log(false).run().talk, format!("{start}WARNING: bad \"x\"\n"));
     let data = json(log(true)).data;
     assert!(data.ends_with("{\"type\": \"errorf\", \"msg\": \"bad \\\"x\\\"\\n\"}\n"), "{data}");
 }
@@ -342,7 +375,7 @@ fn a_reader_that_went_away_ends_the_session_quietly() {
     script.group(interval(), vec![event(0, 1)]);
     let outcome = script.run();
     assert_eq!(outcome.code, Ok(0));
-    assert_eq!(outcome.talk, "Attaching 1 probe...\n");
+    assert_eq!(outcome.talk, "Attaching 1 probe...\nAttached 1 probe\n");
     assert_eq!(outcome.log, ["attach 0", "attached", "detach 0"]);
 }
 
