@@ -79,6 +79,12 @@ pub mod globals {
     pub const LOST_STACKS: u32 = 6;
     /// Elements that found no room, one word for each of the script's maps, from here on.
     pub const MAP_FULL: u32 = 8;
+
+    /// Whether a map that is an array has been set: not 0 once it was, 0 again after `delete()` and `clear()`. One word for each of the
+    /// script's maps, behind those of [`MAP_FULL`].
+    pub fn map_set(maps: usize, map: crate::hir::MapId) -> u32 {
+        MAP_FULL + maps as u32 + map.0
+    }
 }
 
 /// A map of the script.

@@ -24,7 +24,7 @@ impl Cx<'_> {
         let map = match self.system.globals {
             Some(map) => map,
             None => {
-                let words = globals::MAP_FULL + self.infos.len() as u32;
+                let words = globals::MAP_FULL + 2 * self.infos.len() as u32;
                 let mapped = self.target.has(Feature::MmapableArray);
                 let flags = if mapped { BPF_F_MMAPABLE } else { 0 };
                 let map = self.add_map(one_value("globals", words * 8, flags));
@@ -46,6 +46,23 @@ impl Cx<'_> {
     /// Notes that an element found no room.
     pub(super) fn count_full(&mut self, map: MapId) {
         self.count(globals::MAP_FULL + map.0);
+    }
+
+    /// The word that says whether a map has been set; only a map that is an array has one.
+    pub(super) fn set_word(&mut self, map: MapId) -> Option<Place> {
+        let word = globals::map_set(self.infos.len(), map);
+        self.info(map).is_array().then(|| self.global(word))
+    }
+
+    /// Notes that a map has been set, if its being there does not say so. Written only once: the word is one that all CPUs read.
+    pub(super) fn note_set(&mut self, map: MapId) {
+        if let Some(word) = self.set_word(map) {
+            let is_set = self.load64(word);
+            self.aside(is_set, true, |cx| {
+                let one = cx.int(1);
+                cx.store64(word, one);
+            });
+        }
     }
 
     /// Whether events go through the ring buffer.

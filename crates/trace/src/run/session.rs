@@ -14,7 +14,6 @@ use skep_engine::{Error, ErrorKind, Events, Link, Loaded, Map};
 use super::actions::Ready;
 use super::drive::{Once, Timer, Timers};
 use super::loss::Losses;
-use super::maps::Touched;
 use super::output::{Buffering, Layout, Sink};
 use super::pace::{BATCH, MANY, Pace, SHORTEST, Step};
 use super::resolve::Resolver;
@@ -62,7 +61,6 @@ pub struct Runner {
     pub(super) ready: Vec<Ready>,
     pub(super) resolver: Resolver,
     pub(super) losses: Losses,
-    pub(super) touched: Vec<Touched>,
     pub(super) scratch: Vec<u8>,
     pub(super) exit: Option<i32>,
 }
@@ -92,7 +90,6 @@ impl Runner {
         let ready = plan.actions.iter().map(|action| Ready::new(&plan, action)).collect();
         let resolver = Resolver::new(&plan);
         let losses = Losses::new(&plan);
-        let touched = vec![Touched::default(); plan.maps.len()];
         let scratch = Vec::new();
         Runner {
             plan,
@@ -102,7 +99,6 @@ impl Runner {
             ready,
             resolver,
             losses,
-            touched,
             scratch,
             exit: None,
         }
@@ -154,7 +150,7 @@ impl Runner {
         Ok(())
     }
 
-    fn globals(&self) -> Option<&dyn Map> {
+    pub(super) fn globals(&self) -> Option<&dyn Map> {
         self.loaded.map(self.plan.system.globals?)
     }
 

@@ -213,6 +213,20 @@ fn a_zeroed_map_prints_and_a_cleared_one_does_not() {
 }
 
 #[test]
+fn a_map_without_keys_prints_if_it_was_set_even_to_zero() {
+    let values = [Type::I64, Type::Agg(Agg::Sum { signed: true }), Type::Str { max: 8 }];
+    for (value, zero) in values.into_iter().zip(["0", "0", ""]) {
+        for (set, expected) in [(1, format!("\n\n@: {zero}\n")), (0, "\n\n".to_owned())] {
+            let mut script = Script::new();
+            script.map("@", &[], value.clone(), vec![(vec![0; 4], vec![0; 8])]);
+            script.global(globals::map_set(1, MapId(0)), set);
+            script.group(interval(), vec![]);
+            assert_eq!(script.run().data, expected);
+        }
+    }
+}
+
+#[test]
 fn maps_are_not_printed_if_the_script_says_so() {
     let mut script = Script::new();
     script.plan.config.print_maps_on_exit = false;
