@@ -11,11 +11,6 @@ use crate::hir::MapId;
 use crate::plan::globals;
 use crate::types::Space;
 
-/// Bytes of the ring buffer if the configuration leaves it to us.
-const RING_BYTES: u64 = 4 << 20;
-/// The same for a script with a loop in `begin` or `end`. It sends some ten million events a second, which nobody is as fast to read, least of all
-/// where the reader has to wait for a CPU.
-const LOOP_RING_BYTES: u64 = 16 << 20;
 const PAGE: u64 = 4096;
 
 impl Cx<'_> {
@@ -78,8 +73,7 @@ impl Cx<'_> {
         let map = if self.has_ring() {
             let pages = self.config.perf_rb_pages as u64 * self.cpus as u64 * PAGE;
             let bytes = match pages {
-                0 if self.has_loop => LOOP_RING_BYTES,
-                0 => RING_BYTES,
+                0 => self.ring_bytes,
                 _ => pages.next_power_of_two(),
             };
             let max_entries = bytes.clamp(PAGE, 1 << 30) as u32;
