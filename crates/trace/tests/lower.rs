@@ -80,17 +80,37 @@ fn the_kernel_takes_every_construct() {
         if only.as_deref().is_some_and(|o| o != name) {
             continue;
         }
-        let target = skep_engine::Engine::target(&kernel);
-        let module = lower(&mut script.clone(), target);
-        let object = skep_codegen::compile(&module, target).unwrap();
-        if let Err(e) = kernel.load_object(&object) {
-            if let skep_engine::ErrorKind::Rejected { log, .. } = &e.kind {
-                let tail: Vec<&str> = log.lines().rev().take(30).collect();
-                let tail: Vec<&str> = tail.into_iter().rev().collect();
-                println!("{name}:\n{}\n", tail.join("\n"));
-            }
-            refused.push(format!("{name}: {e}"));
-        }
+        refused.extend(load(&kernel, name, &mut script.clone()));
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+/// What the kernel says against it.
+fn load(kernel: &Kernel, name: &str, script: &mut Script) -> Option<String> {
+    let target = skep_engine::Engine::target(kernel);
+    let module = lower(script, target);
+    let object = skep_codegen::compile(&module, target).unwrap();
+    let e = kernel.load_object(&object).err()?;
+    if let skep_engine::ErrorKind::Rejected { log, .. } = &e.kind {
+        let tail: Vec<&str> = log.lines().rev().take(30).collect();
+        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        println!("{name}:\n{}\n", tail.join("\n"));
+    }
+    Some(format!("{name}: {e}"))
+}
+
+/// Programs of user functions claim a region of scratch memory, and give it back at each of their ends.
+#[test]
+fn the_kernel_takes_every_construct_in_user_functions() {
+    let Some(kernel) = kernel("constructs in user functions") else { return };
+    let mut refused = Vec::new();
+    for (name, script) in constructs::all() {
+        let path = std::path::PathBuf::from("/bin/true");
+        let sites = vec![skep_engine::UserSite { offset: 0, cookie: 0 }];
+        let run = skep_engine::Attach::Uprobes { ret: false, path, pid: None, sites };
+        let mut script = script.kind(skep_abi::ProgType::Kprobe);
+        script.plan.groups[0].run = skep_trace::plan::RunKind::Attach(run);
+        refused.extend(load(&kernel, name, &mut script));
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }

@@ -28,9 +28,15 @@ impl Cx<'_> {
             self.store64(early, zero);
         }
         let func = self.callback(var, map, body);
-        let ctx_slot = self.alloc(8);
+        let ctx_slot = self.alloc(16);
         let ctx = self.f.ctx;
         self.store64(ctx_slot, ctx);
+        if self.p.claims {
+            // The body works in the region that this run has claimed.
+            let region = self.scratch_place(0);
+            let region = self.addr(region);
+            self.store64(ctx_slot.plus(8), region);
+        }
         let at = self.addr(ctx_slot);
         self.for_each(map, func, at);
         if let (true, Some(early)) = (ends, self.p.early) {
@@ -90,6 +96,9 @@ impl Cx<'_> {
         self.f.callback = true;
         self.f.loops.push(Loop::Callback);
         self.f.ctx = self.load64(Place::at(params[3], Space::Bpf));
+        if self.p.claims {
+            self.f.scratch = self.load64(Place::at(params[3], Space::Bpf).plus(8));
+        }
         self.bind_pair(
             var,
             map,

@@ -118,7 +118,8 @@ impl Cx<'_> {
     /// Memory that every function of the program finds at the offset.
     pub(super) fn scratch_place(&mut self, off: u32) -> Place {
         let base = self.f.scratch;
-        if !self.f.scratch_values.contains(&base) {
+        let handed = self.f.callback && self.p.claims;
+        if !handed && !self.f.scratch_values.contains(&base) {
             self.f.scratch_values.push(base);
         }
         Place { base: Base::Value(base), off: off as i64, space: Space::Bpf, align: 8 }
@@ -166,6 +167,13 @@ impl Cx<'_> {
 
     /// So many zeroes that stay zero.
     pub(super) fn zeroes(&mut self, size: u32) -> Place {
+        let map = self.zeroes_map(size);
+        let ptr = self.f.b.inst(Inst::MapValueAddr(map, 0));
+        Place::at(ptr, Space::Bpf)
+    }
+
+    /// The map of these zeroes.
+    pub(super) fn zeroes_map(&mut self, size: u32) -> MapRef {
         let map = match self.zeros {
             Some(map) => map,
             None => self.add_map(one_value("zeros", 8, 0)),
@@ -173,8 +181,7 @@ impl Cx<'_> {
         self.zeros = Some(map);
         let value_size = &mut self.maps[map.0 as usize].value_size;
         *value_size = (*value_size).max(size.next_multiple_of(8));
-        let ptr = self.f.b.inst(Inst::MapValueAddr(map, 0));
-        Place::at(ptr, Space::Bpf)
+        map
     }
 
     /// The address of a place.

@@ -8,8 +8,7 @@
 //! The generated code is shaped by what the kernel's verifier can follow: offsets are bounded by the very value used, loops
 //! are bounded or carry `may_goto`, pointers are only ever added to.
 //!
-//! Limit: scratch memory belongs to a program and a CPU. Programs of user functions can be preempted by another task that hits the
-//! same probe on a preemptible kernel; what they hold in scratch memory at that moment is then mixed up.
+//! Scratch memory belongs to a program and a CPU, and in programs that can be preempted to one run of it: see `region`.
 
 mod agg;
 mod bucket;
@@ -28,6 +27,7 @@ mod memory;
 mod place;
 mod program;
 mod read;
+mod region;
 mod ring;
 mod stack;
 mod strings;

@@ -2,16 +2,14 @@
 
 use std::mem;
 
-use skep_abi::{Helper, ProgType};
-use skep_codegen::ir::{
-    BinOp, Block, Callee, Cond, Edge, FuncRef, Function, Inst, InstData, Program, Term, Value,
-};
+use skep_abi::{Feature, Helper, ProgType};
+use skep_codegen::ir::{BinOp, Block, Cond, Edge, FuncRef, Function, Program, Term, Value};
 use skep_engine::Attach;
 
 use super::Cx;
 use super::frame::Frame;
 use super::memory::{Place, Scratch};
-use super::walk;
+use super::{region, walk};
 use crate::hir::{self, ProbeName, VarId};
 use crate::plan::{RunKind, globals};
 use crate::types::Type;
@@ -24,6 +22,8 @@ pub(super) struct Prog {
     pub(super) user: bool,
     /// To the return of user functions.
     pub(super) ret: bool,
+    /// It can be preempted by itself: it claims a region of its scratch memory for as long as it runs.
+    pub(super) claims: bool,
     pub(super) vars: Vec<(Type, Home)>,
     pub(super) funcs: Vec<Function>,
     pub(super) scratch: Scratch,
@@ -42,6 +42,7 @@ impl Default for Prog {
             probe: ProbeName::Fixed(0),
             user: false,
             ret: false,
+            claims: false,
             vars: Vec::new(),
             funcs: Vec::new(),
             scratch: Scratch::default(),
@@ -68,6 +69,10 @@ impl Cx<'_> {
     pub(super) fn program(&mut self, program: &hir::Program, run: &RunKind) -> Program {
         self.p = Prog { kind: program.kind, probe: program.probe, ..Prog::default() };
         self.p.user = matches!(run, RunKind::Attach(Attach::Uprobes { .. }));
+        self.p.claims = self.p.user && self.target.has(Feature::AtomicFetch);
+        if self.p.claims {
+            self.p.scratch.alloc(region::TAKEN_BYTES);
+        }
         self.p.ret = matches!(run, RunKind::Attach(Attach::Uprobes { ret: true, .. }));
         self.f = Frame::new(&program.name, 1, program.vars.len());
         self.p.funcs.push(Function::default());
@@ -165,65 +170,6 @@ impl Cx<'_> {
         drop_unreachable(&mut func);
         func
     }
-
-    /// Gives the program its part of the scratch map and replaces the constants that stand for its start.
-    fn place_scratch(&mut self) {
-        let values = mem::take(&mut self.p.scratch_values);
-        if values.is_empty() {
-            return;
-        }
-        let stride = self.p.scratch.size().next_multiple_of(64);
-        let cpus = self.cpus.next_power_of_two();
-        let start = self.scratch_end;
-        let map = self.scratch_map();
-        self.scratch_end = start.saturating_add(stride.saturating_mul(cpus));
-        // A byte after a string may be looked at to see whether the string goes on.
-        self.maps[map.0 as usize].value_size = self.scratch_end.saturating_add(8);
-        if self.scratch_end > MAX_SCRATCH {
-            let message =
-                "the script's values need too much memory; a smaller max_strlen would help";
-            self.fail(Default::default(), message);
-        }
-        for (index, value) in values {
-            splice(&mut self.p.funcs[index], value, |new| {
-                let (cpu, mask, at, bytes, off, base) = (new(), new(), new(), new(), new(), new());
-                let smp = Callee::Helper(Helper::GET_SMP_PROCESSOR_ID.raw());
-                vec![
-                    (cpu, Inst::Call(smp, vec![])),
-                    (mask, Inst::Const(cpus as i64 - 1)),
-                    (at, Inst::Bin(BinOp::And, cpu, mask)),
-                    (bytes, Inst::Const(stride as i64)),
-                    (off, Inst::Bin(BinOp::Mul, at, bytes)),
-                    (base, Inst::MapValueAddr(map, start)),
-                    (value, Inst::Bin(BinOp::Add, base, off)),
-                ]
-            });
-        }
-    }
-}
-
-/// The verifier follows variable offsets no further (`BPF_MAX_VAR_OFF`).
-const MAX_SCRATCH: u32 = 1 << 29;
-
-/// Replaces the constant that defines `value` by what `make` gives, which ends with a definition of `value`.
-fn splice(
-    func: &mut Function,
-    value: Value,
-    make: impl FnOnce(&mut dyn FnMut() -> Value) -> Vec<(Value, Inst)>,
-) {
-    let values = &mut func.values;
-    let insts = make(&mut || {
-        *values += 1;
-        Value(*values - 1)
-    });
-    for block in &mut func.blocks {
-        if let Some(at) = block.insts.iter().position(|i| i.result == Some(value)) {
-            let loc = block.insts[at].loc;
-            let new = insts.into_iter().map(|(v, inst)| InstData { result: Some(v), inst, loc });
-            block.insts.splice(at..=at, new);
-            return;
-        }
-    }
 }
 
 /// Removes blocks that no path from the entry reaches (what follows `return` or `exit()`).
@@ -252,7 +198,7 @@ fn drop_unreachable(func: &mut Function) {
     }
 }
 
-fn edges(term: &mut Term) -> Vec<&mut Edge> {
+pub(super) fn edges(term: &mut Term) -> Vec<&mut Edge> {
     match term {
         Term::Jump(e) => vec![e],
         Term::Branch { then, els, .. } => vec![then, els],

@@ -14,9 +14,9 @@ use crate::types::Space;
 const PAGE: u64 = 4096;
 
 impl Cx<'_> {
-    /// A global word.
-    pub(super) fn global(&mut self, word: u32) -> Place {
-        let map = match self.system.globals {
+    /// The map of global words.
+    pub(super) fn globals_map(&mut self) -> MapRef {
+        match self.system.globals {
             Some(map) => map,
             None => {
                 let words = globals::MAP_FULL + 2 * self.infos.len() as u32;
@@ -25,7 +25,12 @@ impl Cx<'_> {
                 let map = self.add_map(one_value("globals", words * 8, flags));
                 *self.system.globals.insert(map)
             }
-        };
+        }
+    }
+
+    /// A global word.
+    pub(super) fn global(&mut self, word: u32) -> Place {
+        let map = self.globals_map();
         let ptr = self.f.b.inst(Inst::MapValueAddr(map, word * 8));
         Place::at(ptr, Space::Bpf)
     }
