@@ -105,6 +105,7 @@ pub struct Outcome {
     pub talk: String,
     pub code: Result<i32, String>,
     pub log: Vec<String>,
+    pub notice: String,
 }
 
 struct FakeLoaded {
@@ -355,7 +356,9 @@ impl Script {
             Box::new(talk.clone()),
         );
         let (log, stop) = (self.log.clone(), self.stop);
+        let mut notice = Vec::new();
         let code = runner.run(Control {
+            notice: Some(&mut notice),
             interrupt: &interrupt,
             signals: &AtomicU64::new(self.pending_signals),
             on_attached: &mut || {
@@ -365,6 +368,7 @@ impl Script {
             should_stop: &mut || stop,
         });
         let log = self.log.lock().unwrap().clone();
-        Outcome { data: data.text(), talk: talk.text(), code: code.map_err(|e| e.to_string()), log }
+        let (code, notice) = (code.map_err(|e| e.to_string()), String::from_utf8(notice).unwrap());
+        Outcome { data: data.text(), talk: talk.text(), code, log, notice }
     }
 }
