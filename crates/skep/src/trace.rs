@@ -226,7 +226,6 @@ fn session(
         },
         quiet: args.quiet,
         allow_unsafe: args.unsafe_mode,
-        notify_attached: std::env::var_os("__BPFTRACE_NOTIFY_PROBES_ATTACHED").is_some(),
         dry_run: args.dry_run,
     };
     let data: Box<dyn Write> = match &args.output {
@@ -249,7 +248,10 @@ fn session(
         child.borrow_mut().as_mut().is_some_and(|c| c.has_ended())
             || args.pid.is_some_and(|p| !process_lives(p))
     };
+    let mut stdout = io::stdout();
+    let notice = std::env::var_os("__BPFTRACE_NOTIFY_PROBES_ATTACHED").map(|_| &mut stdout as _);
     let control = Control {
+        notice,
         interrupt: &signals::STOP,
         signals: &AtomicU64::new(0),
         on_attached: &mut start,

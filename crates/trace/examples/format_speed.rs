@@ -7,7 +7,7 @@ use std::time::Instant;
 use skep_engine::{Error, Map};
 use skep_trace::plan::{Conv, Format, MapInfo, Piece, Plan, Spec};
 use skep_trace::run::format::{Printf, encode};
-use skep_trace::run::maps::{self, Show, Touched};
+use skep_trace::run::maps::{self, Show};
 use skep_trace::run::output::{Buffering, Layout, Sink};
 use skep_trace::run::value::{Names, View};
 use skep_trace::types::{Agg, Clock, StackSpec, Type};
@@ -130,7 +130,7 @@ fn map_speed(layout: Layout) -> Result<(), Error> {
         declared: None,
         map: None,
     };
-    let show = Show { top: 0, div: 1, last: true, touched: Touched::Never };
+    let show = Show { top: 0, div: 1, last: true, set: true };
     let sinks = (Box::new(std::io::sink()), Box::new(std::io::sink()));
     let mut sink = Sink::new(layout, Buffering::Line, sinks.0, sinks.1);
     let mut view = View { plan: &plan, names: &mut NoNames, compact: false };

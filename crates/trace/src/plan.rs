@@ -55,9 +55,28 @@ pub struct SystemMaps {
     /// Global data, see [`globals`].
     pub globals: Option<MapRef>,
     /// Stack maps by depth: the `u64`s of a stack under its id.
-    pub stacks: Vec<(u16, MapRef)>,
+    pub stacks: Vec<StackMaps>,
     /// Pids whose user stacks or symbols were taken (hash of `u32` to `u32`), so that each is announced once ([`Action::SeenPid`]).
     pub seen_pids: Option<MapRef>,
+}
+
+/// The maps that hold the stacks of one depth. A stack's place in its map is its hash: one that finds another stack there goes to a second map.
+#[derive(Clone, Copy, Debug)]
+pub struct StackMaps {
+    /// Most frames of a stack.
+    pub depth: u16,
+    /// The first map and the second.
+    pub maps: [MapRef; 2],
+}
+
+impl StackMaps {
+    /// Added to the id of a stack in the second map.
+    pub const SECOND: u32 = 1 << 24;
+
+    /// The map that an id belongs to, and the key there.
+    pub fn find(&self, id: u32) -> (MapRef, u32) {
+        (self.maps[usize::from(id >= Self::SECOND)], id % Self::SECOND)
+    }
 }
 
 /// Words of the global data map, a memory-mapped array with one value; each is a `u64` at `8 * index`.
@@ -79,6 +98,12 @@ pub mod globals {
     pub const LOST_STACKS: u32 = 6;
     /// Elements that found no room, one word for each of the script's maps, from here on.
     pub const MAP_FULL: u32 = 8;
+
+    /// Whether a map that is an array has been set: not 0 once it was, 0 again after `delete()` and `clear()`. One word for each of the
+    /// script's maps, behind those of [`MAP_FULL`].
+    pub fn map_set(maps: usize, map: crate::hir::MapId) -> u32 {
+        MAP_FULL + maps as u32 + map.0
+    }
 }
 
 /// A map of the script.

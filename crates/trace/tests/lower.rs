@@ -42,6 +42,36 @@ fn every_construct_compiles_for_new_and_old_kernels() {
 }
 
 #[test]
+fn the_ring_is_as_large_as_what_can_be_sent_before_it_is_read() {
+    use make::*;
+    use skep_trace::hir::{StmtKind, VarId};
+    use skep_trace::plan::{Action, RunKind};
+    let print = || Action::Time(String::new());
+    let looped = |body| {
+        let end = int(5);
+        vec![st(StmtKind::ForRange { var: VarId(0), start: int(0), end, body })]
+    };
+    let attached = make::script(&[], vec![]).plan.groups[0].run.clone();
+    for (action, run, in_loop, kilobytes) in [
+        (print(), RunKind::Begin, false, 512),
+        (print(), RunKind::Begin, true, 16 << 10),
+        (print(), RunKind::Interval(1), true, 16 << 10),
+        (print(), attached.clone(), true, 8 << 10),
+        (Action::Exit, attached, false, 512),
+        (Action::Exit, RunKind::End, true, 512),
+    ] {
+        let sends = vec![emit(0, vec![])];
+        let body = if in_loop { looped(sends) } else { sends };
+        let name = format!("{action:?} {run:?} {in_loop}");
+        let mut script = make::script(&[skep_trace::types::Type::I64], body).action(action);
+        script.plan.groups[0].run = run;
+        let module = lower(&mut script, &newest());
+        let ring = module.maps.iter().find(|m| m.kind == skep_abi::MapType::Ringbuf).unwrap();
+        assert_eq!(ring.max_entries, kilobytes << 10, "{name}");
+    }
+}
+
+#[test]
 fn the_kernel_takes_every_construct() {
     let Some(kernel) = kernel("constructs") else { return };
     let mut refused = Vec::new();

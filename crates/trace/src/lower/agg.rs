@@ -29,6 +29,7 @@ impl Cx<'_> {
             Some(e) => self.scalar(e),
             None => self.int(1),
         };
+        self.note_set(map);
         let (bucket, time) = self.bucket(agg, v);
         let key = self.key(map, keys, bucket);
         self.with_elem(map, key, |cx, at| cx.take_in(agg, at, v, times, time));

@@ -199,7 +199,8 @@ impl<'a> Cx<'a> {
     pub(super) fn set_elem(&mut self, map: MapId, keys: &[Expr], value: &Expr) {
         let ty = &self.info(map).value;
         if let Some(place) = self.single(map) {
-            return self.into(value, place, ty);
+            self.into(value, place, ty);
+            return self.note_set(map);
         }
         let size = self.types.size(ty).max(1);
         let slot = self.alloc(size);
@@ -257,6 +258,7 @@ impl<'a> Cx<'a> {
     ) -> Value {
         let ty = &self.info(map).value;
         if let Some(place) = self.single(map) {
+            self.note_set(map);
             return self.add_at(place, ty, delta, post, used);
         }
         let key = self.key(map, keys, None);
@@ -373,6 +375,10 @@ impl<'a> Cx<'a> {
 
     /// Zeroes every value of a map that is an array.
     fn reset_array(&mut self, map: MapId) -> Value {
+        if let Some(word) = self.set_word(map) {
+            let zero = self.int(0);
+            self.store64(word, zero);
+        }
         if let Some(place) = self.single(map) {
             let size = self.types.size(&self.info(map).value);
             self.zero(place, size);

@@ -28,6 +28,7 @@ mod place;
 mod program;
 mod read;
 mod region;
+mod ring;
 mod stack;
 mod strings;
 mod system;
@@ -40,7 +41,7 @@ use skep_object::{Map, MapRef};
 
 use crate::config::Config;
 use crate::hir::Hir;
-use crate::plan::{Action, MapInfo, Plan, RunKind, SystemMaps};
+use crate::plan::{Action, MapInfo, Plan, SystemMaps};
 use crate::syntax::ast::Span;
 use crate::types::Types;
 
@@ -61,11 +62,8 @@ pub fn lower(
     let mut maps = Vec::new();
     maps::create_all(plan, target, &mut maps);
     let has_exit = plan.actions.iter().any(|a| matches!(a, Action::Exit));
+    let ring_bytes = ring::bytes(hir, plan);
     let lines = Lines::new(source);
-    let mut by_hand = hir.programs.iter().zip(&plan.groups);
-    let has_loop = by_hand.any(|(program, group)| {
-        matches!(group.run, RunKind::Begin | RunKind::End) && walk::has_loop(&program.body)
-    });
     let Plan { types, config, groups, maps: infos, actions, system, .. } = plan;
     for action in actions.iter_mut() {
         if let Action::Log { place, span, .. } = action {
@@ -85,7 +83,7 @@ pub fn lower(
         source_name,
         lines,
         has_exit,
-        has_loop,
+        ring_bytes,
         scratch: None,
         scratch_end: 0,
         zeros: None,
@@ -125,8 +123,8 @@ struct Cx<'a> {
     lines: Lines,
     /// The script calls `exit()` somewhere.
     has_exit: bool,
-    /// `begin` or `end` has a loop.
-    has_loop: bool,
+    /// Size of the ring buffer, if the configuration leaves it to us.
+    ring_bytes: u64,
     /// Scratch memory of all programs, and how much of it is given away.
     scratch: Option<MapRef>,
     scratch_end: u32,

@@ -8,7 +8,7 @@ use skep_object::{Map, MapRef};
 use super::Cx;
 use super::memory::{Place, one_value};
 use crate::hir::{Builtin, Expr, ExprKind};
-use crate::plan::{Action, ActionId, globals};
+use crate::plan::{Action, ActionId, StackMaps, globals};
 use crate::types::StackSpec;
 
 /// Memory that the stacks of one depth may take.
@@ -17,37 +17,65 @@ const STACK_BYTES: u32 = 8 << 20;
 const EEXIST: i64 = 17;
 
 impl Cx<'_> {
-    fn stack_map(&mut self, depth: u16) -> MapRef {
-        if let Some((_, map)) = self.system.stacks.iter().find(|s| s.0 == depth) {
-            return *map;
+    fn stack_maps(&mut self, depth: u16) -> StackMaps {
+        if let Some(known) = self.system.stacks.iter().find(|s| s.depth == depth) {
+            return *known;
         }
         let value_size = depth.max(1) as u32 * 8;
-        let fit = (STACK_BYTES / value_size).clamp(1024, 16 * 1024);
-        let map = Map {
-            kind: MapType::StackTrace,
-            max_entries: 1 << fit.ilog2(),
-            ..one_value(&format!("stacks_{depth}"), value_size, 0)
+        let fit = 1 << (STACK_BYTES / value_size).clamp(1024, 16 * 1024).ilog2();
+        let mut map = |name: &str, max_entries| {
+            let name = format!("{name}_{depth}");
+            let kind = MapType::StackTrace;
+            self.add_map(Map { kind, max_entries, ..one_value(&name, value_size, 0) })
         };
-        let map = self.add_map(map);
-        self.system.stacks.push((depth, map));
-        map
+        let maps = [map("stacks", fit), map("stacks2", fit / 4)];
+        let made = StackMaps { depth, maps };
+        self.system.stacks.push(made);
+        made
     }
 
     /// Takes a stack; gives its id, or a negative error.
     pub(super) fn stack_id(&mut self, spec: StackSpec, user: bool) -> Value {
-        let map = self.stack_map(spec.depth);
+        let [first, second] = self.stack_maps(spec.depth).maps;
+        let id = self.stack_in(first, user);
+        let again = self.is_taken(id);
+        self.or_else(id, again, |cx| {
+            let id = cx.stack_in(second, user);
+            let lost = cx.is_taken(id);
+            cx.aside(lost, false, |cx| cx.count(globals::LOST_STACKS));
+            let zero = cx.int(0);
+            let failed = cx.f.b.icmp(Cond::Slt, id, zero);
+            let moved = cx.f.b.bin_imm(BinOp::Add, id, StackMaps::SECOND.into());
+            cx.or_else(moved, failed, |_| id)
+        })
+    }
+
+    fn stack_in(&mut self, map: MapRef, user: bool) -> Value {
         let map = self.f.b.inst(Inst::MapAddr(map));
         let flags = self.int(if user { BPF_F_USER_STACK as i64 } else { 0 });
         let ctx = self.f.ctx;
-        let id = self.call(Helper::GET_STACKID, &[ctx, map, flags]);
-        let (lost, on) = (self.f.b.block(), self.f.b.block());
+        self.call(Helper::GET_STACKID, &[ctx, map, flags])
+    }
+
+    /// Whether another stack has taken the place.
+    fn is_taken(&mut self, id: Value) -> Value {
         let taken = self.int(-EEXIST);
-        self.f.b.branch(Cond::Eq, id, taken, lost, on);
-        self.f.b.switch_to(lost);
-        self.count(globals::LOST_STACKS);
-        self.f.b.jump(on);
-        self.f.b.switch_to(on);
-        id
+        self.f.b.icmp(Cond::Eq, id, taken)
+    }
+
+    /// A value, or another one where a condition holds.
+    fn or_else(&mut self, v: Value, cond: Value, f: impl FnOnce(&mut Self) -> Value) -> Value {
+        let (other, done) = (self.f.b.block(), self.f.b.block());
+        let result = self.f.b.block_param(done);
+        let keep = self.f.b.block();
+        self.f.b.branch_nonzero(cond, other, keep);
+        self.f.b.switch_to(keep);
+        self.jump_with(done, vec![v]);
+        self.f.b.switch_to(other);
+        let instead = f(self);
+        self.jump_with(done, vec![instead]);
+        self.f.b.switch_to(done);
+        result
     }
 
     /// A user stack: id, pid, probe.

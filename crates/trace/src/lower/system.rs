@@ -11,11 +11,6 @@ use crate::hir::MapId;
 use crate::plan::globals;
 use crate::types::Space;
 
-/// Bytes of the ring buffer if the configuration leaves it to us.
-const RING_BYTES: u64 = 4 << 20;
-/// The same for a script with a loop in `begin` or `end`. It sends some ten million events a second, which nobody is as fast to read, least of all
-/// where the reader has to wait for a CPU.
-const LOOP_RING_BYTES: u64 = 16 << 20;
 const PAGE: u64 = 4096;
 
 impl Cx<'_> {
@@ -24,7 +19,7 @@ impl Cx<'_> {
         match self.system.globals {
             Some(map) => map,
             None => {
-                let words = globals::MAP_FULL + self.infos.len() as u32;
+                let words = globals::MAP_FULL + 2 * self.infos.len() as u32;
                 let mapped = self.target.has(Feature::MmapableArray);
                 let flags = if mapped { BPF_F_MMAPABLE } else { 0 };
                 let map = self.add_map(one_value("globals", words * 8, flags));
@@ -53,6 +48,23 @@ impl Cx<'_> {
         self.count(globals::MAP_FULL + map.0);
     }
 
+    /// The word that says whether a map has been set; only a map that is an array has one.
+    pub(super) fn set_word(&mut self, map: MapId) -> Option<Place> {
+        let word = globals::map_set(self.infos.len(), map);
+        self.info(map).is_array().then(|| self.global(word))
+    }
+
+    /// Notes that a map has been set, if its being there does not say so. Written only once: the word is one that all CPUs read.
+    pub(super) fn note_set(&mut self, map: MapId) {
+        if let Some(word) = self.set_word(map) {
+            let is_set = self.load64(word);
+            self.aside(is_set, true, |cx| {
+                let one = cx.int(1);
+                cx.store64(word, one);
+            });
+        }
+    }
+
     /// Whether events go through the ring buffer.
     pub(super) fn has_ring(&self) -> bool {
         self.target.has(Feature::Ringbuf)
@@ -66,8 +78,7 @@ impl Cx<'_> {
         let map = if self.has_ring() {
             let pages = self.config.perf_rb_pages as u64 * self.cpus as u64 * PAGE;
             let bytes = match pages {
-                0 if self.has_loop => LOOP_RING_BYTES,
-                0 => RING_BYTES,
+                0 => self.ring_bytes,
                 _ => pages.next_power_of_two(),
             };
             let max_entries = bytes.clamp(PAGE, 1 << 30) as u32;

@@ -18,19 +18,6 @@ pub(super) fn stmts<'a>(list: &'a [Stmt], f: &mut dyn FnMut(Node<'a>)) {
     }
 }
 
-/// Whether there is a loop, but those that are unrolled.
-pub(super) fn has_loop(list: &[Stmt]) -> bool {
-    let mut found = false;
-    stmts(list, &mut |node| {
-        let Node::Stmt(s) = node else { return };
-        found |= matches!(
-            s.kind,
-            StmtKind::While { .. } | StmtKind::ForRange { .. } | StmtKind::ForMap { .. }
-        );
-    });
-    found
-}
-
 fn stmt<'a>(s: &'a Stmt, f: &mut dyn FnMut(Node<'a>)) {
     f(Node::Stmt(s));
     match &s.kind {

@@ -3,16 +3,16 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use skep_engine::Error;
+use skep_engine::{Error, Map};
 
 use super::format::{Args, Printf, Short};
-use super::maps::{self, Show, Touched};
+use super::maps::{self, Show};
 use super::resolve::Live;
 use super::session::{Handling, Runner};
 use super::value::{Raw, View, uint};
 use super::{json, time};
 use crate::hir::MapId;
-use crate::plan::{Action, EVENT_HEADER, Plan};
+use crate::plan::{Action, EVENT_HEADER, MapInfo, Plan, globals};
 use crate::types::{Clock, Type};
 
 /// An action made ready for many events: where its arguments stand.
@@ -125,8 +125,8 @@ impl Runner {
                 let (map, div) = (*map, *div);
                 return self.print_element(id, record, map, div);
             }
-            Action::Clear(map) => return Ok(self.touch(*map, Touched::Cleared)),
-            Action::Zero(map) => return Ok(self.touch(*map, Touched::Zeroed)),
+            Action::Clear(map) => return Ok(self.clear(*map)),
+            Action::Zero(map) => return Ok(self.zero(*map)),
             Action::Time(format) => {
                 let mut text = Vec::new();
                 time::local(&mut text, format, time::now(Clock::Realtime) / 1_000_000_000);
@@ -187,7 +187,7 @@ impl Runner {
     ) -> Result<(), Error> {
         let Some(info) = self.plan.maps.get(id.0 as usize) else { return Ok(()) };
         let Some(map) = info.map.and_then(|m| self.loaded.map(m)) else { return Ok(()) };
-        let show = Show { top, div, last, touched: self.touched[id.0 as usize] };
+        let show = Show { top, div, last, set: self.is_set(id) };
         let mut live;
         let mut view = view!(self, live);
         maps::print(map, info, show, &mut view, &mut self.sink)
@@ -209,15 +209,33 @@ impl Runner {
         Ok(maps::print_element(map, info, &key, div, &mut view, &mut self.sink))
     }
 
-    fn touch(&mut self, id: MapId, how: Touched) -> Result<(), Error> {
-        let Some(info) = self.plan.maps.get(id.0 as usize) else { return Ok(()) };
-        let Some(map) = info.map.and_then(|m| self.loaded.map(m)) else { return Ok(()) };
-        match how {
-            Touched::Zeroed => map.zero()?,
-            _ => map.clear()?,
+    /// Whether a map that is an array has been set.
+    fn is_set(&self, id: MapId) -> bool {
+        let word = globals::map_set(self.plan.maps.len(), id);
+        let mut value = [0; 8];
+        let read = self.globals().map(|map| map.read_global(8 * word, &mut value));
+        matches!(read, Some(Ok(()))) && value != [0; 8]
+    }
+
+    fn script_map(&self, id: MapId) -> Option<(&MapInfo, &dyn Map)> {
+        let info = self.plan.maps.get(id.0 as usize)?;
+        Some((info, self.loaded.map(info.map?)?))
+    }
+
+    fn clear(&mut self, id: MapId) -> Result<(), Error> {
+        let Some((info, map)) = self.script_map(id) else { return Ok(()) };
+        map.clear()?;
+        match self.globals() {
+            Some(globals) if info.is_array() => {
+                let word = globals::map_set(self.plan.maps.len(), id);
+                globals.write_global(8 * word, &[0; 8])
+            }
+            _ => Ok(()),
         }
-        self.touched[id.0 as usize] = how;
-        Ok(())
+    }
+
+    fn zero(&mut self, id: MapId) -> Result<(), Error> {
+        self.script_map(id).map_or(Ok(()), |(_, map)| map.zero())
     }
 
     /// Runs a command; its output takes its place among the data.

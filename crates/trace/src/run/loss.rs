@@ -80,7 +80,9 @@ impl Losses {
             if sink.is_json() {
                 sink.counted("lost_events", "events", lost);
             } else {
-                sink.warn(&format!("Lost {lost} events"));
+                sink.warn(&format!(
+                    "Lost {lost} events: they came faster than they could be shown; raise perf_rb_pages"
+                ));
             }
         }
         for (map, (new, old)) in plan.maps.iter().zip(now.full.iter().zip(&old.full)) {
@@ -93,7 +95,9 @@ impl Losses {
             }
         }
         warn_new(sink, now.stacks, old.stacks, |n| {
-            format!("{n} stacks were lost because others had the same hash")
+            format!(
+                "{n} stacks were lost because others had taken their places; there is more room for stacks of less depth, as of kstack(20)"
+            )
         });
         warn_new(sink, now.strings, old.strings, |n| {
             let max = plan.config.max_strlen;

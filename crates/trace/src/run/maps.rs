@@ -17,18 +17,6 @@ use super::{json, number};
 use crate::plan::MapInfo;
 use crate::types::{Agg, Type, Types};
 
-/// What the script last did to a whole map: the value of a map without keys alone does not tell a map that was never set from one that is zero.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Touched {
-    /// Nothing.
-    #[default]
-    Never,
-    /// `clear()`
-    Cleared,
-    /// `zero()`
-    Zeroed,
-}
-
 /// How a map is to be shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Show {
@@ -38,8 +26,8 @@ pub struct Show {
     pub div: u64,
     /// At the end of the session, where maps that hold nothing are left out.
     pub last: bool,
-    /// What was done to the map.
-    pub touched: Touched,
+    /// Whether the map has been set; if it is an array its elements do not tell.
+    pub set: bool,
 }
 
 /// Shows a map.
@@ -167,13 +155,7 @@ fn scalar(
             bytes.extend_from_slice(value);
         }
     })?;
-    let blank = bytes.iter().all(|&b| b == 0);
-    let unset = match show.touched {
-        Touched::Never => !info.value.is_integral(),
-        Touched::Cleared => true,
-        Touched::Zeroed => false,
-    };
-    if show.last && (!found || (info.is_array() && blank && unset)) {
+    if show.last && (!found || (info.is_array() && !show.set)) {
         return Ok(());
     }
     let mut writer = Writer::new(info);
@@ -392,7 +374,7 @@ fn histograms(
             return;
         }
         let (count, _) = value::merge(agg, value, 8);
-        if info.is_array() && count == 0 && show.touched != Touched::Zeroed {
+        if info.is_array() && count == 0 && !show.set {
             return;
         }
         let counts = match all.get_mut(key) {

@@ -51,8 +51,8 @@ impl Live<'_> {
             return (id != -i64::from(libc::EEXIST)).then(Vec::new);
         }
         let id = u32::try_from(id).ok()?;
-        let (_, map) = self.plan.system.stacks.iter().find(|(depth, _)| *depth == spec.depth)?;
-        let map = self.loaded.map(*map)?;
+        let (map, id) = self.plan.system.stacks.iter().find(|s| s.depth == spec.depth)?.find(id);
+        let map = self.loaded.map(map)?;
         let mut value = vec![0u8; map.value_len()];
         if !map.lookup(&id.to_ne_bytes(), &mut value).ok()? {
             return None;

@@ -14,7 +14,6 @@ use skep_engine::{Error, ErrorKind, Events, Link, Loaded, Map};
 use super::actions::Ready;
 use super::drive::{Once, Timer, Timers};
 use super::loss::Losses;
-use super::maps::Touched;
 use super::output::{Buffering, Layout, Sink};
 use super::pace::{BATCH, MANY, Pace, SHORTEST, Step};
 use super::resolve::Resolver;
@@ -35,8 +34,6 @@ pub struct Options {
     pub quiet: bool,
     /// `--unsafe`: `system()` may run commands.
     pub allow_unsafe: bool,
-    /// Print a line `__BPFTRACE_NOTIFY_PROBES_ATTACHED` once everything is attached, for test harnesses.
-    pub notify_attached: bool,
     /// `--dry-run`: end as soon as everything is attached, without running BEGIN and END.
     pub dry_run: bool,
 }
@@ -47,6 +44,8 @@ pub struct Control<'a> {
     pub interrupt: &'a AtomicBool,
     /// Bit `n` is set by a handler of signal `n`: its programs are run.
     pub signals: &'a AtomicU64,
+    /// Gets a line `__BPFTRACE_NOTIFY_PROBES_ATTACHED` once everything is attached, for test harnesses.
+    pub notice: Option<&'a mut dyn Write>,
     /// Called once everything is attached; starts the child of `-c`.
     pub on_attached: &'a mut dyn FnMut() -> Result<(), Error>,
     /// Asked every few tens of milliseconds: whether what was traced has ended (`-c`, `-p`).
@@ -62,7 +61,6 @@ pub struct Runner {
     pub(super) ready: Vec<Ready>,
     pub(super) resolver: Resolver,
     pub(super) losses: Losses,
-    pub(super) touched: Vec<Touched>,
     pub(super) scratch: Vec<u8>,
     pub(super) exit: Option<i32>,
 }
@@ -92,7 +90,6 @@ impl Runner {
         let ready = plan.actions.iter().map(|action| Ready::new(&plan, action)).collect();
         let resolver = Resolver::new(&plan);
         let losses = Losses::new(&plan);
-        let touched = vec![Touched::default(); plan.maps.len()];
         let scratch = Vec::new();
         Runner {
             plan,
@@ -102,7 +99,6 @@ impl Runner {
             ready,
             resolver,
             losses,
-            touched,
             scratch,
             exit: None,
         }
@@ -118,7 +114,7 @@ impl Runner {
         self.announce();
         if self.options.dry_run {
             let (links, missing) = self.attach(control.interrupt)?;
-            self.attached(missing);
+            self.attached(missing, &mut control);
             self.loaded.detach(links);
             return Ok(0);
         }
@@ -129,7 +125,7 @@ impl Runner {
             None => self.attach(control.interrupt)?,
             Some(_) => Default::default(),
         };
-        self.attached(missing);
+        self.attached(missing, &mut control);
         if self.exit.is_none() && !self.ended(&control) {
             (control.on_attached)()?;
             self.poll(&mut events, !links.is_empty(), &mut control)?;
@@ -154,7 +150,7 @@ impl Runner {
         Ok(())
     }
 
-    fn globals(&self) -> Option<&dyn Map> {
+    pub(super) fn globals(&self) -> Option<&dyn Map> {
         self.loaded.map(self.plan.system.globals?)
     }
 
@@ -168,7 +164,7 @@ impl Runner {
     }
 
     /// Says that everything is attached, to those who read JSON or wait for it.
-    fn attached(&mut self, missing: usize) {
+    fn attached(&mut self, missing: usize, control: &mut Control<'_>) {
         if !self.options.quiet {
             let n = self.plan.probe_count.saturating_sub(missing);
             if self.sink.is_json() {
@@ -177,10 +173,13 @@ impl Runner {
                 self.sink.say(&format!("Attached {n} probe{}", if n == 1 { "" } else { "s" }));
             }
         }
-        if self.options.notify_attached {
-            self.sink.buf().extend_from_slice(b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n");
-        }
         self.sink.flush();
+        if let Some(notice) = &mut control.notice {
+            // A harness that does not listen is none of our business.
+            let _ = notice
+                .write_all(b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n")
+                .and_then(|()| notice.flush());
+        }
     }
 
     /// Runs programs one after the other, and handles what comes meanwhile.

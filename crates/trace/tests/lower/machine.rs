@@ -35,6 +35,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) comm: [u8; 16],
     pub(crate) pid_tgid: u64,
     pub(crate) stack_id: i64,
+    /// What the next calls give instead, the last one first.
+    pub(crate) stack_ids: Vec<i64>,
     budget: u64,
 }
 
@@ -55,6 +57,7 @@ impl<'a> Machine<'a> {
             comm: *b"bash\0\0\0\0\0\0\0\0\0\0\0\0",
             pid_tgid: 42 << 32 | 43,
             stack_id: 77,
+            stack_ids: Vec::new(),
             budget: BUDGET,
         };
         for map in &module.maps {
@@ -255,7 +258,7 @@ impl<'a> Machine<'a> {
             Helper::GET_CURRENT_PID_TGID => self.pid_tgid,
             Helper::GET_SMP_PROCESSOR_ID => self.cpu,
             Helper::KTIME_GET_BOOT_NS => self.now,
-            Helper::GET_STACKID => self.stack_id as u64,
+            Helper::GET_STACKID => self.stack_ids.pop().unwrap_or(self.stack_id) as u64,
             Helper::RINGBUF_OUTPUT if self.ring_full => -11i64 as u64,
             Helper::RINGBUF_OUTPUT => {
                 let record = self.bytes(a[1], a[2]).to_vec();

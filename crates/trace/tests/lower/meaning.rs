@@ -718,7 +718,19 @@ fn stacks_know_their_process_which_is_announced_once() {
     assert!(matches!(plan.actions[0], Action::SeenPid));
     assert_eq!(m.events.len(), 1);
     assert_eq!(le(&m.events[0][8..]), 42);
-    // Another stack has the place.
+    // Another stack has the place, but not in the second map.
+    m.stack_ids = vec![5, -17];
+    m.run(&words(&[]));
+    let v = m.value(0, &[0; 4], 0).unwrap();
+    assert_eq!(le(&v[..8]), u64::from(StackMaps::SECOND) + 5);
+    let (map, id) = plan.system.stacks[0].find(StackMaps::SECOND + 5);
+    assert_eq!((map, id), (plan.system.stacks[0].maps[1], 5));
+    // There is no stack.
+    m.stack_ids = vec![-14];
+    m.run(&words(&[]));
+    let v = m.value(0, &[0; 4], 0).unwrap();
+    assert_eq!(le(&v[..8]) as i64, -14);
+    // Another one has the place in both.
     m.stack_id = -17;
     m.run(&words(&[]));
     let counters = m.value(plan.system.globals.unwrap().0 as usize, &[0; 4], 0).unwrap();

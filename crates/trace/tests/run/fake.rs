@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use skep_engine::{Attach, Error, ErrorKind, Events, Link, Loaded, Map};
 use skep_object::MapRef;
+use skep_trace::hir::MapId;
 use skep_trace::plan::{MapInfo, Plan, ProbeGroup, RunKind, globals};
 use skep_trace::run::session::{Control, Options, Runner};
 use skep_trace::types::Type;
@@ -104,6 +105,7 @@ pub struct Outcome {
     pub talk: String,
     pub code: Result<i32, String>,
     pub log: Vec<String>,
+    pub notice: String,
 }
 
 struct FakeLoaded {
@@ -310,7 +312,7 @@ impl Script {
     }
 
     /// Sets a word of the global data.
-    pub fn global(&mut self, word: u32, value: u64) {
+    pub fn global(&self, word: u32, value: u64) {
         let map = &self.maps[self.plan.system.globals.unwrap().0 as usize];
         map.write_global(8 * word, &value.to_ne_bytes()).unwrap();
     }
@@ -322,7 +324,18 @@ impl Script {
         u64::from_ne_bytes(out)
     }
 
+    /// Notes of maps without keys that have something in them that they were set, as programs do.
+    fn note_set(&self) {
+        for (i, info) in self.plan.maps.iter().enumerate().filter(|(_, info)| info.is_array()) {
+            let map = &self.maps[info.map.unwrap().0 as usize];
+            if map.entries.lock().unwrap().values().flatten().any(|b| *b != 0) {
+                self.global(globals::map_set(self.plan.maps.len(), MapId(i as u32)), 1);
+            }
+        }
+    }
+
     pub fn run(self) -> Outcome {
+        self.note_set();
         let interrupt = Arc::new(AtomicBool::new(false));
         let (data, talk) = (Stream(Rc::default(), self.data_closed), Stream::default());
         let loaded = FakeLoaded {
@@ -343,7 +356,9 @@ impl Script {
             Box::new(talk.clone()),
         );
         let (log, stop) = (self.log.clone(), self.stop);
+        let mut notice = Vec::new();
         let code = runner.run(Control {
+            notice: Some(&mut notice),
             interrupt: &interrupt,
             signals: &AtomicU64::new(self.pending_signals),
             on_attached: &mut || {
@@ -353,6 +368,7 @@ impl Script {
             should_stop: &mut || stop,
         });
         let log = self.log.lock().unwrap().clone();
-        Outcome { data: data.text(), talk: talk.text(), code: code.map_err(|e| e.to_string()), log }
+        let (code, notice) = (code.map_err(|e| e.to_string()), String::from_utf8(notice).unwrap());
+        Outcome { data: data.text(), talk: talk.text(), code, log, notice }
     }
 }

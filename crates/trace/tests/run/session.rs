@@ -213,6 +213,20 @@ fn a_zeroed_map_prints_and_a_cleared_one_does_not() {
 }
 
 #[test]
+fn a_map_without_keys_prints_if_it_was_set_even_to_zero() {
+    let values = [Type::I64, Type::Agg(Agg::Sum { signed: true }), Type::Str { max: 8 }];
+    for (value, zero) in values.into_iter().zip(["0", "0", ""]) {
+        for (set, expected) in [(1, format!("\n\n@: {zero}\n")), (0, "\n\n".to_owned())] {
+            let mut script = Script::new();
+            script.map("@", &[], value.clone(), vec![(vec![0; 4], vec![0; 8])]);
+            script.global(globals::map_set(1, MapId(0)), set);
+            script.group(interval(), vec![]);
+            assert_eq!(script.run().data, expected);
+        }
+    }
+}
+
+#[test]
 fn maps_are_not_printed_if_the_script_says_so() {
     let mut script = Script::new();
     script.plan.config.print_maps_on_exit = false;
@@ -353,7 +367,7 @@ fn losses_are_reported_at_the_end() {
     };
     let talk = make().run().talk;
     for expected in [
-        "WARNING: Lost 12 events\n",
+        "WARNING: Lost 12 events: they came faster than they could be shown; raise perf_rb_pages\n",
         "WARNING: @m is full (4096 keys): 4 keys were not added; raise max_map_keys\n",
         "WARNING: 2 stacks were lost",
         "WARNING: 3 strings were cut",
@@ -392,14 +406,13 @@ fn a_probe_that_cannot_be_attached_is_named_and_nothing_stays() {
 }
 
 #[test]
-fn the_notice_of_attachment_follows_begin() {
+fn the_notice_of_attachment_is_apart_from_the_data() {
     let mut script = Script::new();
     script.plan.actions = vec![say("n ")];
-    script.options.notify_attached = true;
-    script.group(RunKind::Begin, vec![event(0, 1)]);
     script.group(interval(), vec![event(0, 2)]);
-    let data = script.run().data;
-    assert_eq!(data, "n 1\n__BPFTRACE_NOTIFY_PROBES_ATTACHED\nn 2\n\n\n");
+    let outcome = script.run();
+    assert_eq!(outcome.data, "n 2\n\n\n");
+    assert_eq!(outcome.notice, "__BPFTRACE_NOTIFY_PROBES_ATTACHED\n");
 }
 
 #[test]
