@@ -2,7 +2,7 @@
 //!
 //! Order is bpftrace's: BEGIN runs before anything is attached, END after everything is detached, maps are printed last. Nothing waits for
 //! an empty poll: events are taken as they come and `exit()` acts at once. Programs that are run by hand run in other threads
-//! ([`super::drive`]), so that their events are taken while they run.
+//! (`run::drive`), so that their events are taken while they run.
 
 use std::io::Write;
 use std::sync::Arc;
