@@ -97,7 +97,11 @@ impl Host for LiveHost {
             }
             return Ok(vec![path]);
         }
-        let found = expand(&inside(PathBuf::from(spec)));
+        // Of one process: the files that it has mapped as code.
+        let found = match pid {
+            Some(pid) if spec == "*" => mapped(pid).into_iter().map(inside).collect(),
+            _ => expand(&inside(PathBuf::from(spec))),
+        };
         if found.is_empty() {
             return Err(not_found(format!("a file that matches {spec}")));
         }
@@ -173,6 +177,17 @@ fn matching(dir: &Path, glob: &Glob) -> Vec<PathBuf> {
         .filter(|e| glob.matches(&e.file_name().to_string_lossy()))
         .map(|e| dir.join(e.file_name()))
         .collect()
+}
+
+/// Executable files mapped into a process, each once.
+fn mapped(pid: i32) -> Vec<PathBuf> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let code = maps.lines().filter(|l| l.split(' ').nth(1).is_some_and(|p| p.contains('x')));
+    let mut files: Vec<PathBuf> =
+        code.filter_map(|l| l.find('/').map(|at| PathBuf::from(&l[at..]))).collect();
+    files.sort();
+    files.dedup();
+    files
 }
 
 #[cfg(test)]

@@ -506,6 +506,9 @@ pub(super) fn c_int(name: &str) -> Option<Type> {
         | "sector_t"
         | "ino_t"
         | "__be64"
+        | "__aligned_u64"
+        | "__aligned_be64"
+        | "__aligned_le64"
         | "__le64" => (64, false),
         _ => return None,
     };
