@@ -4,8 +4,15 @@ use rustix::io::Errno;
 use skep_abi::Feature;
 use skep_engine::{Error, ErrorKind};
 
+/// An errno of the kernel's own (`include/linux/errno.h`) that leaks to user space; the C library has no text for it.
+const ENOTSUPP: i32 = 524;
+
 /// What was being done, and what the kernel said.
 pub(crate) fn os(context: impl Into<String>, errno: Errno) -> Error {
+    if errno.raw_os_error() == ENOTSUPP {
+        let text = "the kernel cannot do that here (for a uprobe: the offset is not the start of an instruction)";
+        return Error { kind: ErrorKind::Other(text.into()), context: context.into(), errno: None };
+    }
     let kind = match errno {
         Errno::PERM | Errno::ACCESS => ErrorKind::Permission,
         Errno::NOENT | Errno::NXIO | Errno::NODEV | Errno::SRCH => ErrorKind::NotFound,

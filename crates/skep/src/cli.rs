@@ -106,7 +106,7 @@ pub(crate) struct TraceArgs {
     #[arg(long = "unsafe")]
     pub(crate) unsafe_mode: bool,
 
-    /// Put this line in front of the script: #include "FILE"
+    /// Read this file of C definitions in front of the script
     #[arg(long = "include", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) include: Vec<String>,
 

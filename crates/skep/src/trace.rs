@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
-use std::sync::atomic::AtomicU64;
+use std::path::{Path, PathBuf};
 
 use skep_engine::{Engine, Error, ErrorKind};
 use skep_trace::check::{self, check};
 use skep_trace::hir::Hir;
 use skep_trace::lower::lower;
-use skep_trace::plan::Plan;
+use skep_trace::plan::{Plan, RunKind};
 use skep_trace::run::output::{Buffering as Flush, Layout};
 use skep_trace::run::session::{self, Control, Runner};
 use skep_trace::syntax::ast::{Item, Script};
@@ -24,7 +24,10 @@ use crate::{list, signals};
 /// A script's text and what to call it in messages.
 struct Source {
     name: String,
+    /// Included files, then the script.
     text: String,
+    /// Bytes of the included files.
+    included: usize,
     params: Vec<String>,
 }
 
@@ -63,7 +66,10 @@ pub(crate) fn run(args: &TraceArgs) -> Result<u8, String> {
         // Each place is a file descriptor or two.
         host.kernel.raise_file_limit().ok();
     }
-    signals::install();
+    signals::install(plan.groups.iter().filter_map(|g| match g.run {
+        RunKind::Signal(signal) => Some(signal),
+        _ => None,
+    }));
     let loaded = host.kernel.load(&object).map_err(|e| refused(&e, &object, &source))?;
     session(plan, loaded, args, child.as_mut())
 }
@@ -95,12 +101,41 @@ fn read_source(args: &TraceArgs) -> Result<Source, String> {
             return Err("no script: give a file, or a program with -e (see --help)".into());
         }
     };
-    let mut text = decode_source(bytes).map_err(|e| format!("{name}: {e}"))?;
-    if !args.include.is_empty() {
-        let lines: String = args.include.iter().map(|f| format!("#include \"{f}\"\n")).collect();
-        text.insert_str(0, &lines);
+    let script = decode_source(bytes).map_err(|e| format!("{name}: {e}"))?;
+    let mut text = String::new();
+    for file in args.include.iter().map(String::as_str).chain(quoted_includes(&script)) {
+        match find_include(file, &name, &args.include_dirs) {
+            Some(path) => {
+                let bytes = std::fs::read(&path)
+                    .map_err(|e| format!("cannot read {}: {}", path.display(), reason(&e)))?;
+                text.push_str(
+                    &decode_source(bytes).map_err(|e| format!("{}: {e}", path.display()))?,
+                );
+                text.push('\n');
+            }
+            None if args.no_warnings => {}
+            None => eprintln!(
+                "warning: {file} is not read: types of the kernel come from its BTF, and no file of that name is here or under -I"
+            ),
+        }
     }
-    Ok(Source { name, text, params })
+    let included = text.len();
+    text.push_str(&script);
+    Ok(Source { name, text, included, params })
+}
+
+/// Files of `#include "..."` lines; those in `<>` are the kernel's or the C library's, whose types come from BTF.
+fn quoted_includes(script: &str) -> impl Iterator<Item = &str> {
+    script.lines().filter_map(|line| {
+        let rest = line.trim_start().strip_prefix('#')?.trim_start().strip_prefix("include")?;
+        rest.trim_start().strip_prefix('"')?.split('"').next()
+    })
+}
+
+fn find_include(file: &str, script: &str, dirs: &[PathBuf]) -> Option<PathBuf> {
+    let beside = Path::new(script).parent().map(|d| d.join(file));
+    let below = dirs.iter().map(|d| d.join(file));
+    [PathBuf::from(file)].into_iter().chain(beside).chain(below).find(|p| p.is_file())
 }
 
 /// The system's words for an error, without its number.
@@ -116,7 +151,11 @@ fn report(diagnostics: &Diagnostics, source: &Source, args: &TraceArgs) -> Resul
     }
     let failed = diagnostics.has_errors();
     let kept = if args.no_warnings { diagnostics.only(Level::Error) } else { diagnostics.clone() };
-    let text = render(&kept, &source.name, &source.text, io::stderr().is_terminal());
+    let (headers, script) = kept.split_at(source.included as u32);
+    let (header, body) = source.text.split_at(source.included);
+    let colour = io::stderr().is_terminal();
+    let mut text = render(&headers, "included file", header, colour);
+    text.push_str(&render(&script, &source.name, body, colour));
     if failed {
         return Err(text.trim_end().to_string());
     }
@@ -227,6 +266,7 @@ fn session(
         quiet: args.quiet,
         allow_unsafe: args.unsafe_mode,
         dry_run: args.dry_run,
+        wait: child.is_some() || args.pid.is_some(),
     };
     let data: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(
@@ -253,7 +293,7 @@ fn session(
     let control = Control {
         notice,
         interrupt: &signals::STOP,
-        signals: &AtomicU64::new(0),
+        signals: &signals::SEEN,
         on_attached: &mut start,
         should_stop: &mut ended,
     };

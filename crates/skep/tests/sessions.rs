@@ -193,7 +193,7 @@ fn check_file(name: &str, needs_kernel: bool) {
     for (i, case) in cases.iter().enumerate() {
         // `head` holds the empty line between two cases.
         let gap = if i > 0 && !case.head.starts_with('\n') { "\n" } else { "" };
-        write!(blessed, "{gap}{}$ {}\n", case.head, case.command).unwrap();
+        writeln!(blessed, "{gap}{}$ {}", case.head, case.command).unwrap();
         let here = case.needs.as_ref().is_none_or(|needs| run(needs, &dir).status == 0);
         if let Some(needs) = &case.needs {
             writeln!(blessed, "= {needs}").unwrap();

@@ -1,4 +1,4 @@
-//! Every ready script of `tools/` is compiled, loaded and attached on the live kernel, so that none of them rots.
+//! Every ready script of `tools/` and `examples/` is compiled, loaded and attached on the live kernel, so that none of them rots.
 //!
 //! Without the right to load BPF programs this is skipped, unless SKEP_TEST_KERNEL=1.
 
@@ -16,8 +16,9 @@ fn skep(args: &[&str]) -> Output {
 }
 
 fn tools() -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools");
-    let files = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let files = ["tools", "examples"].map(|d| std::fs::read_dir(root.join(d)).unwrap());
+    let files = files.into_iter().flatten().map(|e| e.unwrap().path());
     let mut tools: Vec<_> = files.filter(|p| p.extension().is_some_and(|e| e == "bt")).collect();
     tools.sort();
     tools
@@ -57,5 +58,22 @@ fn every_tool_says_what_it_shows() {
         assert!(text.starts_with(&head), "{name} does not begin with its headline");
         let comment = text.split("*/").next().unwrap();
         assert!(comment.contains(" *     "), "{name} shows no example");
+    }
+}
+
+/// The support matrix cites code and tests: what it cites must be there.
+#[test]
+fn the_support_matrix_cites_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = std::fs::read_to_string(root.join("docs/language.md")).unwrap();
+    let matrix = text.split("## Support matrix").last().unwrap();
+    let cited = matrix.split('`').skip(1).step_by(2);
+    let paths: Vec<&str> = cited
+        .filter(|c| c.contains('/') && [".rs", ".txt", ".bt"].iter().any(|e| c.ends_with(e)))
+        .collect();
+    assert!(paths.len() > 60, "the matrix is not where it was");
+    for path in paths {
+        let base = if path.starts_with("sessions/") { "crates/skep/tests" } else { "crates" };
+        assert!(root.join(base).join(path).is_file(), "docs/language.md cites {path}");
     }
 }

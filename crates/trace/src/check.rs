@@ -104,6 +104,8 @@ struct Checker<'a> {
     changed: Option<(Span, String)>,
     /// Variables read in this round of which nothing is known.
     untyped: Vec<VarKey>,
+    /// Variables given something in this round whose type an error hides.
+    spoiled: Vec<VarKey>,
     actions: Vec<Action>,
     programs: Vec<Program>,
     unit: usize,
@@ -148,6 +150,7 @@ impl<'a> Checker<'a> {
             vars: HashMap::new(),
             changed: None,
             untyped: Vec::new(),
+            spoiled: Vec::new(),
             actions: Vec::new(),
             programs: Vec::new(),
             unit: 0,
@@ -175,7 +178,8 @@ impl<'a> Checker<'a> {
                         .help("copy the definitions into the script");
                 }
                 ast::Item::Function(function) => {
-                    self.error(function.span, "functions of the script are not supported yet")
+                    let span = function.span;
+                    self.error(span, "functions of the script are not supported yet")
                         .help("write the body where it is called");
                 }
                 ast::Item::Macro(m) if names.contains(&m.name.as_str()) => {
@@ -193,6 +197,7 @@ impl<'a> Checker<'a> {
         for round in 0.. {
             self.changed = None;
             self.untyped.clear();
+            self.spoiled.clear();
             self.diags = Diagnostics::default();
             self.actions.clear();
             self.programs.clear();

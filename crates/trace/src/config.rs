@@ -1,4 +1,4 @@
-//! Settings: from the environment (`BPFTRACE_*`), then the script's `config = { }` block, which wins.
+//! Settings: from the script's `config = { }` block, then from the environment (`BPFTRACE_*`), which wins.
 
 /// Settings in force.
 #[derive(Clone, Debug, PartialEq, Eq)]

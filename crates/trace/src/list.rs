@@ -145,8 +145,14 @@ fn user_functions(host: &dyn Host, provider: &str, pattern: &str) -> Result<Vec<
     let mut parts = pattern.splitn(3, ':').skip(1);
     let spec = parts.next().unwrap_or("");
     let mut all = Vec::new();
-    for path in host.binaries(spec, None)? {
-        for function in host.user_functions(&path)? {
+    let paths = host.binaries(spec, None)?;
+    for path in &paths {
+        let functions = match host.user_functions(path) {
+            // Of many files that a pattern names, some are no programs.
+            Err(_) if paths.len() > 1 => continue,
+            found => found?,
+        };
+        for function in functions {
             // The name is written with the path as it was asked for, so that the pattern matches it.
             let shown = if spec.contains(['*', '?', '[']) {
                 path.display().to_string()

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use host::FakeHost;
 use skep_trace::check::{Options, check, dump};
+use skep_trace::host::Host as _;
 use skep_trace::syntax::ast::Script;
 use skep_trace::syntax::diag::{Diagnostics, Level};
 use skep_trace::syntax::{line_col, parse};
@@ -104,45 +105,140 @@ fn directives(source: &str) -> (Options, FakeHost) {
     (options, FakeHost::new(version))
 }
 
-#[test]
-fn any_tree_is_checked_without_a_panic() {
-    let host = FakeHost::new("6.18");
-    let options = Options { params: vec!["7".into(), "x".into()], ..Options::default() };
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check");
-    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|e| e != "bt") {
-            continue;
-        }
-        let source = strip(&std::fs::read_to_string(&path).unwrap());
-        let tokens: Vec<&str> = source.split_inclusive([' ', '(', ')', ';', '.', '\n']).collect();
-        for _ in 0..60 {
-            let mut mixed = tokens.clone();
-            for _ in 0..3 {
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                let (a, b) = (seed as usize % mixed.len(), (seed >> 32) as usize % mixed.len());
-                match seed % 3 {
-                    0 => mixed.swap(a, b),
-                    1 => mixed[a] = mixed[b],
-                    _ => {
-                        mixed.remove(a);
-                    }
+/// Scripts made of the pieces of those in the files, in disorder.
+struct Mixer {
+    files: Vec<Vec<String>>,
+    seed: u64,
+}
+
+impl Mixer {
+    fn new() -> Mixer {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check");
+        let mut paths: Vec<_> =
+            std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+        paths.retain(|p| p.extension().is_some_and(|e| e == "bt"));
+        paths.sort();
+        let pieces = |p: &std::path::PathBuf| {
+            let source = strip(&std::fs::read_to_string(p).unwrap());
+            let pieces = source.split_inclusive([' ', '(', ')', ';', '.', '\n']);
+            pieces.map(str::to_owned).collect()
+        };
+        Mixer { files: paths.iter().map(pieces).collect(), seed: 0x9e37_79b9_7f4a_7c15 }
+    }
+
+    fn next(&mut self) -> usize {
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        (self.seed >> 16) as usize
+    }
+
+    /// One file with a few pieces changed.
+    fn mixed(&mut self, file: usize) -> String {
+        let mut mixed = self.files[file].clone();
+        for _ in 0..3 {
+            let (a, b) = (self.next() % mixed.len(), self.next() % mixed.len());
+            match self.next() % 4 {
+                0 => mixed.swap(a, b),
+                1 => mixed[a] = mixed[b].clone(),
+                2 => {
+                    let other = self.next() % self.files.len();
+                    let at = self.next() % self.files[other].len();
+                    mixed[a] = self.files[other][at].clone();
+                }
+                _ => {
+                    mixed.remove(a);
                 }
             }
-            let source = mixed.concat();
-            let (script, _) = parse(&source, &options.params);
-            let (result, found) = check(&script, &host, &options);
-            assert_eq!(result.is_none(), found.has_errors(), "{source}");
-            if let Some((hir, plan)) = result {
-                dump(&hir, &plan);
+        }
+        mixed.concat()
+    }
+
+    /// One statement alone in a probe, with pieces changed.
+    fn statement(&mut self, file: usize) -> String {
+        let text = self.mixed(file);
+        let lines: Vec<&str> = text.lines().filter(|l| l.trim_end().ends_with(';')).collect();
+        let line = if lines.is_empty() { "" } else { lines[self.next() % lines.len()] };
+        let probes = [
+            "begin",
+            "uprobe:/bin/app:main",
+            "uretprobe:/bin/app:main",
+            "kprobe:vfs_read",
+            "tracepoint:syscalls:sys_enter_openat",
+            "rawtracepoint:sched_wakeup",
+            "profile:hz:99",
+        ];
+        format!("{} {{ {line} }}\n", probes[self.next() % probes.len()])
+    }
+}
+
+/// Goes the whole way to an object, where there is nothing wrong with the script.
+fn compiled(source: &str, host: &FakeHost, options: &Options) -> Option<skep_object::Object> {
+    let (script, mut diags) = parse(source, &options.params);
+    let (result, found) = check(&script, host, options);
+    assert_eq!(result.is_none(), found.has_errors(), "{source}");
+    diags.append(found);
+    let (hir, mut plan) = result?;
+    dump(&hir, &plan);
+    if diags.has_errors() {
+        return None;
+    }
+    let target = host.target();
+    let module = skep_trace::lower::lower(&hir, &mut plan, target, 4, "test.bt", source).ok()?;
+    let object = skep_codegen::compile(&module, target);
+    // A frame may be too large; a rule that is broken is our own mistake.
+    if let Err(e @ skep_codegen::Error::Invalid { .. }) = &object {
+        panic!("{e}\n{source}");
+    }
+    object.ok()
+}
+
+/// How long to look: `SKEP_TURNS` times each file.
+fn turns(usual: u32) -> u32 {
+    std::env::var("SKEP_TURNS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
+#[test]
+fn any_script_is_compiled_without_a_panic() {
+    let (host, mut mixer) = (FakeHost::new("6.18"), Mixer::new());
+    let options = Options { params: vec!["7".into(), "x".into()], ..Options::default() };
+    let mut good = 0;
+    for file in 0..mixer.files.len() {
+        for _ in 0..turns(30) {
+            for source in [mixer.mixed(file), mixer.statement(file)] {
+                good += usize::from(compiled(&source, &host, &options).is_some());
             }
         }
     }
+    assert!(good > 50, "only {good} scripts had no error: the test tests little");
     let (result, found) = check(&Script::default(), &host, &options);
     assert!(result.is_none() && found.has_errors());
+}
+
+/// What is compiled without an error the verifier takes.
+#[test]
+fn the_kernel_takes_any_script_without_errors() {
+    use skep_engine::ErrorKind;
+    let strict = std::env::var("SKEP_TEST_KERNEL").is_ok_and(|v| v == "1");
+    let kernel = match skep_kernel::Kernel::new().and_then(|k| k.enable_stats().map(|_| k)) {
+        Ok(kernel) => kernel,
+        Err(e) if strict => panic!("{e}"),
+        Err(_) => return println!("skipped: no privilege to use bpf(2)"),
+    };
+    let (host, mut mixer) = (FakeHost::new("6.18"), Mixer::new());
+    let options = Options { unsafe_mode: true, ..Options::default() };
+    for file in 0..mixer.files.len() {
+        for _ in 0..turns(20) {
+            let source = mixer.statement(file);
+            let Some(object) = compiled(&source, &host, &options) else { continue };
+            let Err(e) = kernel.load_object(&object) else { continue };
+            if let ErrorKind::Rejected { log, .. } = &e.kind {
+                let tail: Vec<&str> = log.lines().rev().take(12).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                panic!("{source}\n{}", tail.join("\n"));
+            }
+        }
+    }
 }
 
 #[test]

@@ -15,10 +15,6 @@ const NAMES: &[&str] = &[
     "jiffies", "ncpus", "has_cpid",
 ];
 
-/// Builtins of upstream that skep does not have yet.
-const LATER: &[&str] =
-    &["usermode", "probetype", "ppid", "pcomm", "leader_tid", "leader_comm", "config"];
-
 /// Frames of a stack when none are asked for.
 pub(super) const DEFAULT_DEPTH: u16 = 127;
 
@@ -149,6 +145,12 @@ impl Checker<'_> {
             _ => {
                 let help = match self.context {
                     Context::Tracepoint { .. } => "a system call's exit tracepoint has args.ret",
+                    Context::Uprobe { .. } => {
+                        "attach to `uretprobe:` to see what a function returns"
+                    }
+                    Context::Kprobe { .. } => {
+                        "attach to `kretprobe:` to see what a function returns"
+                    }
                     _ => "",
                 };
                 self.error(span, "`retval` is for kretprobes and uretprobes").help(help);
@@ -173,8 +175,13 @@ impl Checker<'_> {
 
     /// A name that is nothing.
     pub(super) fn unknown_name(&mut self, name: &str, span: Span) {
-        if LATER.contains(&name) {
-            self.error(span, format!("`{name}` is not supported yet"));
+        if super::calls::FUNCTIONS.iter().any(|f| f.0 == name) {
+            self.error(span, format!("`{name}` is a function"))
+                .help(format!("call it: `{name}()`"));
+            return;
+        }
+        if let Some(instead) = super::calls::later(name) {
+            self.error(span, format!("`{name}` is not supported yet")).help(instead);
             return;
         }
         let script = self.script;
@@ -183,7 +190,8 @@ impl Checker<'_> {
             .iter()
             .any(|i| matches!(i, crate::syntax::ast::Item::Macro(m) if m.name == name));
         if is_macro {
-            self.error(span, format!("`{name}` is a macro, and macros are not supported yet"));
+            self.error(span, format!("`{name}` is a macro, and macros are not supported yet"))
+                .help("write its body here");
             return;
         }
         let own =

@@ -52,51 +52,58 @@ pub(super) const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("uptr", 1, 1),
 ];
 
-/// Functions of upstream that skep does not have yet.
-const LATER: &[&str] = &[
-    "skboutput",
-    "strerror",
-    "path",
-    "unwatch",
-    "find",
-    "offsetof",
-    "container_of",
-    "percpu_kaddr",
-    "socket_cookie",
-    "getopt",
-    "strlen",
-    "strstr",
-    "strcap",
-    "str_concat",
-    "memcmp",
-    "syscall_name",
-    "signal_name",
-    "signal_thread",
-    "write_user",
-    "is_err",
-    "is_ptr",
-    "is_str",
-    "is_array",
-    "is_integer",
-    "is_unsigned_integer",
-    "is_literal",
-    "assert",
-    "assert_str",
-    "static_assert",
-    "fail",
-    "kfunc_exist",
-    "kfunc_allowed",
-    "dw_ustack",
-    "debugf",
-    "default_str_length",
-    "ppid",
-    "pcomm",
-    "leader_comm",
-    "leader_tid",
-    "usermode",
-    "probetype",
-    "config",
+/// Functions and builtins of upstream that skep does not have yet, and what does the same today.
+pub(super) const LATER: &[(&str, &str)] = &[
+    ("assert", "write `if (!(condition)) { errorf(...); exit(1); }`"),
+    ("assert_str", ""),
+    ("config", "write the value itself"),
+    (
+        "container_of",
+        "cast the address less the offset: `(struct T *)((uint64)$p - offsetof(struct T, field))`",
+    ),
+    ("debugf", "use printf()"),
+    ("default_str_length", "write the number; it is max_strlen"),
+    ("dw_ustack", "use ustack(), for programs built with frame pointers"),
+    ("fail", "write `errorf(...); exit(1);`"),
+    ("find", "use has_key(), then read the element"),
+    ("getopt", "use positional parameters: $1, $2"),
+    ("is_array", ""),
+    ("is_err", "compare: `(int64)$p < 0 && (int64)$p > -4096`"),
+    ("is_integer", ""),
+    ("is_literal", ""),
+    ("is_ptr", ""),
+    ("is_str", ""),
+    ("is_unsigned_integer", ""),
+    ("kfunc_allowed", ""),
+    ("kfunc_exist", ""),
+    ("leader_comm", "write `curtask.group_leader.comm`"),
+    ("leader_tid", "write `pid`"),
+    ("memcmp", "compare buf(a, n) with buf(b, n)"),
+    ("path", "show the last part: `str(file.f_path.dentry.d_name.name)`"),
+    ("pcomm", "write `curtask.real_parent.comm`"),
+    ("percpu_kaddr", ""),
+    ("ppid", "write `curtask.real_parent.tgid`"),
+    ("probetype", ""),
+    ("signal_name", "show the number"),
+    ("signal_thread", "use signal()"),
+    ("skboutput", ""),
+    ("socket_cookie", "use the address of the socket"),
+    ("static_assert", ""),
+    ("str_concat", "print both, one after the other"),
+    ("strcap", ""),
+    ("strerror", "show the number; `errno -l` explains it"),
+    ("strlen", "compare with \"\" or a byte: `$s[n] == 0`"),
+    ("strstr", "use strcontains()"),
+    ("syscall_name", "use tracepoint:syscalls:sys_enter_* and `probe`, or show the number"),
+    ("unwatch", ""),
+    ("usermode", ""),
+    ("write_user", ""),
 ];
+
+/// What can be used instead of something that is not there yet; `None` if nobody ever heard of it.
+pub(super) fn later(name: &str) -> Option<&'static str> {
+    LATER.iter().find(|l| l.0 == name).map(|l| l.1)
+}
 
 impl Checker<'_> {
     /// Any call.
@@ -166,9 +173,10 @@ impl Checker<'_> {
             _ => None,
         });
         if let Some(what) = item {
-            self.error(name_span, format!("{what} are not supported yet: `{name}`"));
-        } else if LATER.contains(&name) {
-            self.error(name_span, format!("{name}() is not supported yet"));
+            self.error(name_span, format!("{what} are not supported yet: `{name}`"))
+                .help("write its body here");
+        } else if let Some(instead) = later(name) {
+            self.error(name_span, format!("{name}() is not supported yet")).help(instead);
         } else {
             let aggregations =
                 ["count", "sum", "avg", "min", "max", "stats", "hist", "lhist", "tseries"];
@@ -329,7 +337,11 @@ impl Checker<'_> {
                 Expr { kind: ExprKind::Builtin(Builtin::Nsecs(clock)), ty: Type::U64, span }
             }
             None => {
-                self.error(args[0].span, "there is no such clock")
+                let message = match &args[0].kind {
+                    Ast::Ident(mode) => format!("there is no clock `{mode}`"),
+                    _ => "a clock is given by its name".to_owned(),
+                };
+                self.error(args[0].span, message)
                     .help("clocks are monotonic, boot, tai and sw_tai");
                 unknown(span)
             }

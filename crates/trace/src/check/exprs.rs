@@ -92,11 +92,10 @@ impl Checker<'_> {
         if super::store::c_int(name).is_some() {
             return None;
         }
-        let ty = match self.store.enumerators.get(name) {
-            Some((_, id)) => Type::Enum(*id),
-            None => self.store.btf_enumerator(name)?.1,
-        };
-        Some(self.size_literal(&ty, span))
+        let known =
+            self.store.enumerators.contains_key(name) || self.store.btf_enumerator(name).is_some();
+        // Constants are numbers of 64 bits, whatever their enum takes.
+        known.then(|| int(8, Type::U64, span))
     }
 
     fn sizeof_expr(&mut self, inner: &ast::Expr, span: Span) -> Expr {
@@ -218,7 +217,9 @@ impl Checker<'_> {
         let key = &self.locals[id.0 as usize].key;
         let ty = self.vars[key].ty.clone();
         if ty == Type::None {
-            self.untyped.push(key.clone());
+            if !self.spoiled.contains(key) {
+                self.untyped.push(key.clone());
+            }
             return unknown(span);
         }
         Expr { kind: ExprKind::Var(id), ty, span }

@@ -91,7 +91,7 @@ fn conversion(text: &[u8]) -> Result<(Spec, &[u8]), String> {
     }
     Err(match std::str::from_utf8(at).ok().and_then(|t| t.chars().next()) {
         Some(c) => format!("there is no conversion `%{c}`"),
-        None => "a `%` stands at the end of the format".to_owned(),
+        None => "the format ends in the middle of a conversion".to_owned(),
     })
 }
 

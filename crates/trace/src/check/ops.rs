@@ -234,6 +234,51 @@ impl Checker<'_> {
         any.unwrap_or_else(|| unknown(span))
     }
 
+    /// `strcontains(probe, "text")`, in the same way.
+    pub(super) fn probe_contains(&mut self, text: &ast::Expr, span: Span) -> Expr {
+        let Some(wanted) = self.literal_str(text, "what is sought in `probe`") else {
+            return unknown(span);
+        };
+        let uses = self.probe_uses;
+        let holds = |name: &str| {
+            wanted.is_empty() || name.as_bytes().windows(wanted.len()).any(|w| w == wanted)
+        };
+        // Names next to each other have numbers next to each other: runs of them are compared.
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for n in uses.first..uses.first + uses.count {
+            if !holds(&self.probe_names[n as usize]) {
+                continue;
+            }
+            match runs.last_mut() {
+                Some(run) if run.1 + 1 == n => run.1 = n,
+                _ => runs.push((n, n)),
+            }
+        }
+        if uses.count == 1 {
+            return int(i64::from(!runs.is_empty()), Type::Bool, span);
+        }
+        if runs.len() > LONGEST {
+            self.error(span, "too many different probes have that in their name")
+                .help("give them bodies of their own");
+            return unknown(span);
+        }
+        let limit = |op, n: u64| {
+            let kind = ExprKind::Builtin(Builtin::Probe);
+            let probe = Expr { kind, ty: Type::Probe, span };
+            Box::new(compare(op, false, probe, int(n as i64, Type::U64, span), span))
+        };
+        runs.into_iter().fold(int(0, Type::Bool, span), |any, (first, last)| {
+            let kind = ExprKind::And(limit(CmpOp::Ge, first), limit(CmpOp::Le, last));
+            let one = Expr { kind, ty: Type::Bool, span };
+            match any.kind {
+                ExprKind::Int(_) => one,
+                _ => {
+                    Expr { kind: ExprKind::Or(Box::new(any), Box::new(one)), ty: Type::Bool, span }
+                }
+            }
+        })
+    }
+
     // Arithmetic.
 
     fn arithmetic(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Expr {

@@ -91,15 +91,16 @@ fn is_setting(name: &str) -> bool {
 }
 
 /// Sets one; the error says which values it takes.
-fn set(config: &mut Config, name: &str, value: &str) -> Result<(), &'static str> {
+fn set(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
     let number = |low: u32, high: u32| {
         let n = super::preprocess::int(value).and_then(|n| u32::try_from(n).ok());
-        n.filter(|n| (low..=high).contains(n)).ok_or("a number in its range")
+        n.filter(|n| (low..=high).contains(n))
+            .ok_or_else(|| format!("a number from {low} to {high}"))
     };
     let truth = || match value {
         "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
-        _ => Err("true or false"),
+        _ => Err("true or false".to_owned()),
     };
     match name {
         "max_strlen" => config.max_strlen = number(1, 1 << 20)?,
@@ -119,7 +120,7 @@ fn set(config: &mut Config, name: &str, value: &str) -> Result<(), &'static str>
                 "error" => MissingProbes::Error,
                 "warn" => MissingProbes::Warn,
                 "ignore" => MissingProbes::Ignore,
-                _ => return Err("error, warn or ignore"),
+                _ => return Err("error, warn or ignore".to_owned()),
             }
         }
         "print_maps_on_exit" => config.print_maps_on_exit = truth()?,

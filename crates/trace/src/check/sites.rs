@@ -67,9 +67,15 @@ impl Checker<'_> {
             "software" | "hardware" => self.counter(point, provider, rest),
             "profile" | "interval" => self.timer(point, provider, rest),
             other => {
+                let kprobes = self.host.target().has(Feature::Kprobe);
                 let instead = match other {
-                    "fentry" => "use a kprobe or a tracepoint",
-                    "fexit" => "use a kretprobe",
+                    "fentry" if kprobes => "use a kprobe or a tracepoint",
+                    "fexit" if kprobes => "use a kretprobe",
+                    "fentry" | "fexit" => "use a tracepoint or a rawtracepoint",
+                    "iter" => "sample with profile:hz:99, or trace what makes and ends the objects",
+                    "watchpoint" | "asyncwatchpoint" => {
+                        "use a uprobe on a function that writes there"
+                    }
                     "usdt" => "use a uprobe on the function around the probe",
                     "test" | "bench" => "use `begin`",
                     _ => "",
@@ -247,7 +253,9 @@ impl Checker<'_> {
         if let Err(e) = self.host.target().require(Feature::Kprobe) {
             let needs = e.item.config().map(|c| format!("needs {c}")).unwrap_or_default();
             let message = format!("cannot attach {point}: this kernel does not offer {}", e.item);
-            self.error(point.span, message).label(needs).help(e.item.instead().unwrap_or_default());
+            let what = target.split('+').next().unwrap_or_default().trim_matches(['*', '_']);
+            let help = e.item.instead().unwrap_or_default().replace("NAME", what);
+            self.error(point.span, message).label(needs).help(help);
             return Vec::new();
         }
         let title = |function: &str| match module {

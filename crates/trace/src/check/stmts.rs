@@ -250,6 +250,7 @@ impl Checker<'_> {
     fn set_var(&mut self, var: VarId, value: Expr, lit: Lit, span: Span) -> Option<Stmt> {
         let key = self.locals[var.0 as usize].key.clone();
         if is_unknown(&value) {
+            self.spoiled.push(key);
             return None;
         }
         self.store.fill_deep(&value.ty);

@@ -218,6 +218,9 @@ impl Checker<'_> {
     }
 
     pub(super) fn strcontains(&mut self, args: &[ast::Expr], span: Span) -> Expr {
+        if matches!(&args[0].kind, Ast::Ident(name) if name == "probe") {
+            return self.probe_contains(&args[1], span);
+        }
         let (hay, needle) = (self.string_arg(&args[0]), self.string_arg(&args[1]));
         if is_unknown(&hay) || is_unknown(&needle) {
             return unknown(span);

@@ -97,6 +97,8 @@ impl Checker<'_> {
                     place: Place::Uprobe { ret, path: PathBuf::from(path), offset },
                 })
                 .collect(),
+            // Of many files that a pattern names, some are no programs.
+            Err(_) if several => Vec::new(),
             Err(e) => {
                 self.refused(point, &point.to_string(), &e);
                 Vec::new()
@@ -124,6 +126,8 @@ impl Checker<'_> {
                 point.span,
                 format!("the offset {offset} is outside {name}, which has {size} bytes"),
             );
+            // That is all there is to say about it.
+            return Ok(vec![(target.name.to_owned(), symbol.offset)]);
         }
         Ok(vec![(target.name.to_owned(), symbol.offset + offset)])
     }

@@ -2,7 +2,7 @@
 //!
 //! A read that fails gives zeroes: the helpers see to that.
 
-use skep_abi::{Feature, Helper};
+use skep_abi::{Feature, Helper, ProgType};
 use skep_codegen::ir::{Cond, Value};
 
 use super::Cx;
@@ -23,7 +23,10 @@ impl Cx<'_> {
     pub(super) fn read(&mut self, dst: Place, src: Place, size: u32) {
         match src.space {
             Space::Bpf => self.copy(dst, src, size),
-            Space::Ctx if size <= 64 => self.copy(dst, src, size),
+            // The first word of a tracepoint's context is not for programs, but for the helper.
+            Space::Ctx if size <= 64 && (src.off >= 8 || self.p.kind != ProgType::Tracepoint) => {
+                self.copy(dst, src, size)
+            }
             _ => {
                 let n = self.int(size as i64);
                 self.read_call(What::Bytes, dst, n, src);

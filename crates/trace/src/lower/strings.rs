@@ -37,7 +37,10 @@ impl Cx<'_> {
         let got = self.read_call(What::Str, dst, size, src);
         if len.is_none() && self.is_limit(max) {
             let cut = self.cut_check(got, src, max);
-            self.aside(cut, false, |cx| cx.count(globals::CUT_STRINGS));
+            self.aside(cut, false, |cx| {
+                cx.count(globals::CUT_STRINGS);
+                cx.fill_last(dst, src, max);
+            });
         }
     }
 
@@ -49,11 +52,14 @@ impl Cx<'_> {
         let got = self.read_call(What::Str, dst, size, src);
         // An array may be full, without a zero; the helper has put one in place of the last character.
         let full = self.f.b.icmp(Cond::Eq, got, size);
-        self.aside(full, false, |cx| {
-            let last = dst.plus(max as i64 - 1);
-            let one = cx.int(1);
-            cx.read_call(What::Bytes, last, one, src.plus(max as i64 - 1));
-        });
+        self.aside(full, false, |cx| cx.fill_last(dst, src, max));
+    }
+
+    /// Puts the character that the helper's zero stands for: a string without a zero is one that fills its place.
+    fn fill_last(&mut self, dst: Place, src: Place, max: u32) {
+        let at = max as i64 - 1;
+        let one = self.int(1);
+        self.read_call(What::Bytes, dst.plus(at), one, src.plus(at));
     }
 
     /// The smaller of a run-time length and `max`.

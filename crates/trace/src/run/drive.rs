@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use skep_engine::{Error, ErrorKind, Loaded};
 
+/// The thread has no name of its own: `comm` in BEGIN is that of the program.
 fn spawn<T: Send + 'static>(
-    name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Error> {
-    thread::Builder::new().name(name.into()).spawn(body).map_err(|e| Error {
+    thread::Builder::new().spawn(body).map_err(|e| Error {
         kind: ErrorKind::Other(e.to_string()),
         context: "start a thread to run programs".into(),
         errno: e.raw_os_error(),
@@ -54,7 +54,7 @@ impl Once {
             // Nobody waits after another error.
             let _ = sender.send(done);
         };
-        spawn("skep-once", body)?;
+        spawn(body)?;
         Ok(Once { result, before })
     }
 
@@ -125,7 +125,7 @@ impl Timers {
             }
             Ok(())
         };
-        Ok(Some(Timers { stop, thread: Some(spawn("skep-intervals", body)?) }))
+        Ok(Some(Timers { stop, thread: Some(spawn(body)?) }))
     }
 
     /// Whether they go on; the error of the one that could not be run.

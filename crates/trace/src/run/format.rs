@@ -162,7 +162,7 @@ impl Printf {
                     let bytes = record.get(place.off..place.off + place.size).ok_or(Short)?;
                     let (text, whole) = value::cstr(bytes);
                     out.extend_from_slice(text);
-                    if whole {
+                    if whole && bytes.len() >= view.plan.config.max_strlen as usize {
                         out.extend_from_slice(view.plan.config.str_trunc_trailer.as_bytes());
                     }
                 }

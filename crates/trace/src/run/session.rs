@@ -36,6 +36,8 @@ pub struct Options {
     pub allow_unsafe: bool,
     /// `--dry-run`: end as soon as everything is attached, without running BEGIN and END.
     pub dry_run: bool,
+    /// Go on until [`Control::should_stop`] says so even if nothing is attached: there is a process to wait for.
+    pub wait: bool,
 }
 
 /// What reaches into a running session.
@@ -261,7 +263,7 @@ impl Runner {
     ) -> Result<(), Error> {
         let signals = self.plan.groups.iter().any(|g| matches!(g.run, RunKind::Signal(_)));
         let mut timers = self.start_timers()?;
-        if !attached && !signals && timers.is_none() {
+        if !attached && !signals && timers.is_none() && !self.options.wait {
             return Ok(());
         }
         let (mut pace, mut exited_looks) = (Pace::new(), 0);

@@ -143,7 +143,8 @@ impl View<'_> {
             Type::Str { .. } => {
                 let (text, whole) = cstr(bytes);
                 out.extend_from_slice(text);
-                if whole && !bytes.is_empty() {
+                // Shorter ones are arrays of the kernel or a program, which may be full.
+                if whole && bytes.len() >= self.plan.config.max_strlen as usize {
                     out.extend_from_slice(self.plan.config.str_trunc_trailer.as_bytes());
                 }
             }

@@ -113,6 +113,26 @@ impl Diagnostics {
         self.list.truncate(len);
     }
 
+    /// Those before a place of the source, and those behind it, moved to begin there.
+    pub fn split_at(&self, offset: u32) -> (Diagnostics, Diagnostics) {
+        let (mut before, mut behind) = (Diagnostics::default(), Diagnostics::default());
+        let shift = |s: Span| Span {
+            start: s.start.saturating_sub(offset),
+            end: s.end.saturating_sub(offset),
+        };
+        for d in &self.list {
+            if d.span.start < offset {
+                before.list.push(d.clone());
+                continue;
+            }
+            let mut d = d.clone();
+            d.span = shift(d.span);
+            d.also = d.also.take().map(|(span, text)| (shift(span), text));
+            behind.list.push(d);
+        }
+        (before, behind)
+    }
+
     /// Those of one level.
     pub fn only(&self, level: Level) -> Diagnostics {
         let list = self.list.iter().filter(|d| d.level == level).cloned().collect();

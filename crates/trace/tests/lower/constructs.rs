@@ -70,7 +70,7 @@ pub(crate) fn aggregations() -> Vec<(&'static str, Script)> {
             "count by comm",
             script(&[], vec![agg(0, vec![comm()], Agg::Count, None)]).map(
                 "@",
-                &[s16.clone()],
+                std::slice::from_ref(&s16),
                 Type::Agg(Agg::Count),
             ),
         ),
@@ -110,7 +110,7 @@ pub(crate) fn aggregations() -> Vec<(&'static str, Script)> {
             script(&[], vec![agg(0, vec![], a, Some(ret()))]).map("@", &[], Type::Agg(a)),
         ));
         let keyed = script(&[], vec![agg(0, vec![comm()], a, Some(ret()))]);
-        list.push((name, keyed.map("@", &[s16.clone()], Type::Agg(a))));
+        list.push((name, keyed.map("@", std::slice::from_ref(&s16), Type::Agg(a))));
         if !a.is_multi() {
             let read = |key: Vec<Expr>| cmp(CmpOp::Gt, elem(0, key, Type::I64), int(5));
             let body =
@@ -122,9 +122,9 @@ pub(crate) fn aggregations() -> Vec<(&'static str, Script)> {
             let body = vec![put(1, vec![comm()], elem(0, vec![comm()], Type::I64))];
             list.push((
                 name,
-                script(&[], body).map("@", &[s16.clone()], Type::Agg(a)).map(
+                script(&[], body).map("@", std::slice::from_ref(&s16), Type::Agg(a)).map(
                     "@x",
-                    &[s16.clone()],
+                    std::slice::from_ref(&s16),
                     Type::I64,
                 ),
             ));

@@ -211,8 +211,12 @@ impl<'a> Machine<'a> {
             Inst::Atomic { op, size, ptr, off, val } => {
                 let (at, n) = (v(ptr).wrapping_add(*off as u64), bytes_of(*size));
                 let old = self.load(at, n, false);
-                assert!(matches!(op, AtomicOp::Add | AtomicOp::FetchAdd));
-                self.write(at, &old.wrapping_add(v(val)).to_le_bytes()[..n as usize]);
+                let new = match op {
+                    AtomicOp::Add | AtomicOp::FetchAdd => old.wrapping_add(v(val)),
+                    AtomicOp::Xchg => v(val),
+                    other => panic!("{other:?}"),
+                };
+                self.write(at, &new.to_le_bytes()[..n as usize]);
                 old
             }
             Inst::Call(Callee::Helper(n), args) => {

@@ -791,3 +791,61 @@ fn maps_are_of_the_kind_that_suits_their_use() {
         assert_eq!((m.kind, m.key_size, m.value_size, m.max_entries), expected);
     }
 }
+
+#[test]
+fn dividing_by_zero_gives_one_and_is_told() {
+    for (op, expected) in
+        [(Arith::Udiv, [1, 3]), (Arith::Sdiv, [1, 3]), (Arith::Urem, [1, 1]), (Arith::Srem, [1, 1])]
+    {
+        let e = bin(op, int(7), input(Type::I64));
+        assert_eq!(value_of(e.clone(), &[0, 2]), expected, "{op:?}");
+        let (_, plan) = build(script(&[], vec![put(0, vec![], e)]).map("@", &[], Type::I64));
+        let told = plan.actions.iter().any(|a| matches!(a, Action::Log { error: false, .. }));
+        assert!(told, "{op:?}");
+    }
+}
+
+/// A task that is preempted within the program keeps its region; the others use the rest, and find none when all are taken.
+#[test]
+fn programs_of_user_functions_claim_a_region_and_give_it_back() {
+    let long = strings(200);
+    let text = string(pointer(input(Type::U64), Type::U8, Space::User), 200);
+    let body = vec![set(0, text), put(0, vec![], int(1))];
+    let mut s = script(&[long], body).map("@", &[], Type::I64).kind(skep_abi::ProgType::Kprobe);
+    let sites = vec![skep_engine::UserSite { offset: 0, cookie: 0 }];
+    let path = "/bin/true".into();
+    s.plan.groups[0].run =
+        RunKind::Attach(skep_engine::Attach::Uprobes { ret: false, path, pid: None, sites });
+    let (module, plan) = build(s);
+    let scratch = module.maps.iter().position(|m| m.name == "scratch").unwrap();
+    let stride = (module.maps[scratch].value_size as usize - 8) / 8;
+    let mut m = Machine::new(&module);
+    let lost = |m: &Machine<'_>| {
+        let words = m.value(plan.system.globals.unwrap().0 as usize, &[0; 4], 0).unwrap();
+        le(&words[8 * globals::LOST_EVENTS as usize..])
+    };
+    let taken = |m: &Machine<'_>| {
+        let memory = m.value(scratch, &[0; 4], 0).unwrap();
+        (0..8).map(|n| le(&memory[n * stride..])).collect::<Vec<_>>()
+    };
+    for _ in 0..9 {
+        m.run(&words(&[0, 0]));
+    }
+    assert_eq!((taken(&m), lost(&m), m.word(0)), (vec![0; 8], 0, 1));
+    // Three regions of each CPU are in use by others: one is left, and is given back.
+    let mut memory = m.value(scratch, &[0; 4], 0).unwrap().to_vec();
+    for n in [0, 1, 2, 4, 5, 6] {
+        memory[n * stride] = 1;
+    }
+    m.put(scratch, &[0; 4], &memory);
+    m.put(0, &[0; 4], &[0; 8]);
+    m.run(&words(&[0, 0]));
+    assert_eq!((taken(&m), lost(&m), m.word(0)), (vec![1, 1, 1, 0, 1, 1, 1, 0], 0, 1));
+    for n in [3, 7] {
+        memory[n * stride] = 1;
+    }
+    m.put(scratch, &[0; 4], &memory);
+    m.put(0, &[0; 4], &[0; 8]);
+    m.run(&words(&[0, 0]));
+    assert_eq!((taken(&m), lost(&m), m.word(0)), (vec![1; 8], 1, 0));
+}
