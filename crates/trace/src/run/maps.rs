@@ -1,7 +1,7 @@
 //! Maps: read whole, per-CPU values merged, sorted and shown.
 //!
 //! Order is bpftrace's: by value ascending where the value is a number or an aggregation (histograms by their total), else by key; equal
-//! values by key, so that output is the same every time. Keys lie in one block of memory and an entry is 24 bytes, which keeps a map of
+//! values by key, so that output is the same every time. Keys lie in one block of memory and an entry is 48 bytes, which keeps a map of
 //! 100,000 keys within a few megabytes.
 
 use std::cmp::Ordering;
@@ -222,6 +222,10 @@ struct Entry {
     at: usize,
     /// The merged value.
     pair: Pair,
+    /// The value as a number, if entries are sorted by it.
+    number: i128,
+    /// See [`KeyOrder::prefix`].
+    prefix: u64,
 }
 
 impl Table {
@@ -240,7 +244,7 @@ impl Table {
                     (0, 0)
                 }
             };
-            table.entries.push(Entry { at, pair });
+            table.entries.push(Entry { at, pair, number: 0, prefix: 0 });
         })?;
         Ok(table)
     }
@@ -266,8 +270,13 @@ fn keyed(
         }
         None => 0,
     };
+    for entry in &mut entries {
+        entry.number = number(entry);
+        entry.prefix = order.prefix(key(entry));
+    }
     entries.sort_unstable_by(|a, b| {
-        number(a).cmp(&number(b)).then_with(|| order.compare(key(a), key(b)))
+        let first = (a.number, a.prefix).cmp(&(b.number, b.prefix));
+        first.then_with(|| order.compare(key(a), key(b)))
     });
     let mut writer = Writer::new(info);
     for entry in top(&entries, show.top) {
@@ -306,6 +315,22 @@ impl KeyOrder {
         let mut parts = Vec::new();
         flatten(types, keys, 0, &mut parts);
         KeyOrder { parts }
+    }
+
+    /// A number for the begin of a key, in the same order as keys; equal ones say nothing. Sorting by it is several times as fast.
+    fn prefix(&self, key: &[u8]) -> u64 {
+        let Some(&KeyPart { at, size, number }) = self.parts.first() else { return 0 };
+        let bytes = key.get(at..at + size).unwrap_or(&[]);
+        match number {
+            Some((bits, true)) => value::int(bytes, bits, true) as i64 as u64 ^ 1 << 63,
+            Some((bits, false)) => value::int(bytes, bits, false) as u64,
+            None => {
+                let mut begin = [0; 8];
+                let n = bytes.len().min(8);
+                begin[..n].copy_from_slice(&bytes[..n]);
+                u64::from_be_bytes(begin)
+            }
+        }
     }
 
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
@@ -514,4 +539,28 @@ fn element_of_many(
         _ => Histogram::new(agg, &counts, div).text(out),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_in_the_order_of_keys() {
+        let int = |signed| Type::Int { bits: 32, signed };
+        let numbers: Vec<[u8; 4]> =
+            [0i32, 1, -1, 7, i32::MAX, i32::MIN].iter().map(|n| n.to_ne_bytes()).collect();
+        let texts: Vec<[u8; 4]> = [*b"a\0\0\0", *b"ab\0\0", *b"\xffb\0\0", [0; 4]].to_vec();
+        let string = Type::Str { max: 4 };
+        for (ty, keys) in [(int(true), &numbers), (int(false), &numbers), (string, &texts)] {
+            let types = Types::default();
+            let order = KeyOrder::new(&types, std::slice::from_ref(&ty));
+            for a in keys {
+                for b in keys {
+                    let by_prefix = order.prefix(a).cmp(&order.prefix(b));
+                    assert_eq!(by_prefix, order.compare(a, b), "{ty:?} {a:?} {b:?}");
+                }
+            }
+        }
+    }
 }

@@ -279,7 +279,7 @@ impl Runner {
             if exited_looks >= LOOKS_FOR_EXIT {
                 self.exit = exited;
             }
-            if self.ended(control) || (control.should_stop)() {
+            if (control.should_stop)() || self.ended(control) {
                 return Ok(());
             }
             let step = pace.step(n);
@@ -417,7 +417,7 @@ fn wait(events: &mut Option<Box<dyn Events>>, pause: Duration) -> Result<(), Err
     match events {
         Some(events) => events.wait(Some(pause)),
         None => {
-            std::thread::sleep(pause.min(Duration::from_millis(20)));
+            time::sleep(pause);
             Ok(())
         }
     }

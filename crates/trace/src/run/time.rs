@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::time::Duration;
 
 use super::number;
 use crate::types::Clock;
@@ -21,6 +22,17 @@ pub fn now(clock: Clock) -> u64 {
     // SAFETY: `ts` is a valid timespec that the call fills.
     let failed = unsafe { libc::clock_gettime(id, &mut ts) } != 0;
     if failed { 0 } else { ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64 }
+}
+
+/// Sleeps. As where events are waited for, signals are open meanwhile and end it.
+pub fn sleep(pause: Duration) {
+    let tv_sec = pause.as_secs().try_into().unwrap_or(libc::time_t::MAX);
+    let time = libc::timespec { tv_sec, tv_nsec: pause.subsec_nanos().into() };
+    // SAFETY: an all-zero set is the empty one; no descriptors are given; time and set outlive the call.
+    unsafe {
+        let open: libc::sigset_t = std::mem::zeroed();
+        libc::ppoll(std::ptr::null_mut(), 0, &time, &open);
+    }
 }
 
 /// Real time minus a clock, in nanoseconds: what is added to that clock to get real time.
