@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use skep_engine::{Engine, Error, ErrorKind};
 use skep_trace::check::{self, check};
@@ -35,6 +36,11 @@ pub(crate) fn run(args: &TraceArgs) -> Result<u8, String> {
     if args.list {
         return list_probes(args);
     }
+    if args.program.is_none() && args.args.is_empty() {
+        crate::error("no script: give a file, or a program with -e (see --help)");
+        return Ok(2);
+    }
+    let started = Instant::now();
     let source = read_source(args)?;
     let (script, diagnostics) = parse(&source.text, &source.params);
     report(&diagnostics, &source, args)?;
@@ -70,7 +76,24 @@ pub(crate) fn run(args: &TraceArgs) -> Result<u8, String> {
         RunKind::Signal(signal) => Some(signal),
         _ => None,
     }));
-    let loaded = host.kernel.load(&object).map_err(|e| refused(&e, &object, &source))?;
+    let compiled = started.elapsed();
+    let loaded = host.kernel.load_object(&object).map_err(|e| refused(&e, &object, &source))?;
+    if args.verbose > 0 {
+        let total = started.elapsed();
+        eprintln!(
+            "Linux {}: {} programs of {} instructions, {} maps; compiled in {:.1} ms, loaded in {:.1} ms",
+            host.kernel.version(),
+            object.programs.len(),
+            object.programs.iter().map(|p| p.insns.len()).sum::<usize>(),
+            object.maps.len(),
+            compiled.as_secs_f64() * 1e3,
+            (total - compiled).as_secs_f64() * 1e3,
+        );
+        for note in loaded.notes() {
+            eprintln!("note: {note}");
+        }
+    }
+    let loaded: Box<dyn skep_engine::Loaded> = Box::new(loaded);
     session(plan, loaded, args, child.as_mut())
 }
 
