@@ -121,12 +121,12 @@ impl Runner {
             return Ok(0);
         }
         self.run_groups(&mut events, |run| matches!(run, RunKind::Begin))?;
-        self.sink.after_batch();
         self.exit = self.exit.or(self.exited());
-        let (links, missing) = match self.exit {
-            None => self.attach(control.interrupt)?,
-            Some(_) => Default::default(),
+        let attached = match self.exit {
+            None => self.attach(control.interrupt),
+            Some(_) => Ok(Default::default()),
         };
+        let (links, missing) = attached.inspect_err(|_| self.sink.flush())?;
         self.attached(missing, &mut control);
         if self.exit.is_none() && !self.ended(&control) {
             (control.on_attached)()?;
@@ -165,23 +165,27 @@ impl Runner {
         }
     }
 
-    /// Says that everything is attached, to those who read JSON or wait for it.
+    /// Says that everything is attached: on the talk stream, in JSON, and to harnesses that wait for it. What BEGIN printed comes after it, as
+    /// far as it still waits in the buffer.
     fn attached(&mut self, missing: usize, control: &mut Control<'_>) {
+        let begin = std::mem::take(self.sink.buf());
         if !self.options.quiet {
             let n = self.plan.probe_count.saturating_sub(missing);
             if self.sink.is_json() {
                 self.sink.counted("attached_probes", "probes", n as u64);
+                self.sink.flush();
             } else {
                 self.sink.say(&format!("Attached {n} probe{}", if n == 1 { "" } else { "s" }));
             }
         }
-        self.sink.flush();
         if let Some(notice) = &mut control.notice {
             // A harness that does not listen is none of our business.
             let _ = notice
                 .write_all(b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n")
                 .and_then(|()| notice.flush());
         }
+        self.sink.buf().extend_from_slice(&begin);
+        self.sink.flush();
     }
 
     /// Runs programs one after the other, and handles what comes meanwhile.

@@ -62,8 +62,8 @@ fn begin_comes_first_end_last_then_maps() {
     let outcome = json(make());
     assert_eq!(
         outcome.data,
-        "{\"type\": \"printf\", \"data\": \"n 1\\n\"}\n\
-         {\"type\": \"attached_probes\", \"count\": 3, \"data\": {\"probes\": 3}}\n\
+        "{\"type\": \"attached_probes\", \"count\": 3, \"data\": {\"probes\": 3}}\n\
+         {\"type\": \"printf\", \"data\": \"n 1\\n\"}\n\
          {\"type\": \"printf\", \"data\": \"n 2\\n\"}\n\
          {\"type\": \"printf\", \"data\": \"n 3\\n\"}\n\
          {\"type\": \"map\", \"data\": {\"@c\": 7}}\n"
