@@ -168,8 +168,11 @@ fn bin_dir() -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bin");
     std::fs::create_dir_all(&dir).unwrap();
     for name in ["skep", "bpftrace"] {
-        // Tests run side by side: a link that is there already is as good.
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_skep"), dir.join(name)).ok();
+        // Tests run side by side, and a target directory may have been moved: each makes its link and puts it in place at once.
+        let fresh = dir.join(format!("{name}-{:?}", std::thread::current().id()));
+        std::fs::remove_file(&fresh).ok();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_skep"), &fresh).unwrap();
+        std::fs::rename(&fresh, dir.join(name)).unwrap();
     }
     dir
 }

@@ -161,6 +161,8 @@ impl Checker<'_> {
                 Type::Int { .. } | Type::Str { .. } | Type::Array { .. },
                 Type::Array { elem, len },
             ) => self.cast_to_array(e, elem, *len, span),
+            // A shorter string is one of the longer type as it is.
+            (Type::Str { max: from }, Type::Str { max: most }) if from <= most => e,
             (Type::Str { .. } | Type::Ptr { .. } | Type::Int { .. }, Type::Str { .. })
                 if literal(&e).is_none() =>
             {

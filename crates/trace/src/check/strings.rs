@@ -158,7 +158,10 @@ impl Checker<'_> {
         if let Some(arg) = args.get(1) {
             let value = self.number(arg, "the length");
             match literal(&value) {
-                Some(n) if (1..=i64::from(LARGEST)).contains(&n) => max = n as u32,
+                // No more than there is.
+                Some(n) if (1..=i64::from(LARGEST)).contains(&n) => {
+                    max = (n as u32).min(own.unwrap_or(u32::MAX));
+                }
                 Some(_) => {
                     self.error(arg.span, format!("a buffer holds 1 to {LARGEST} bytes"));
                     return unknown(span);
